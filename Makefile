@@ -1,0 +1,87 @@
+# Needs CPython 3.11, 3.12 or 3.13 and make. Everything else is installed into .venv.
+
+PYTHON ?= python3 python3.13 python3.12 python3.11
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# A stamp bears the checksum of its requirement file: only a changed file is installed again.
+MADE := .venv/.made
+RUN := .venv/.run-$(shell cksum < requirements/embedded.txt | cut -d' ' -f1)
+DEV := .venv/.dev-$(shell cksum < requirements/dev.txt | cut -d' ' -f1)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --annotation-style line
+
+.DEFAULT_GOAL := help
+.PHONY: help run token test test-real bench check contracts mutants fmt lock clean
+
+help: ## print the targets / 列出全部目标
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUN) ## play the story on this machine, e.g. ARGS="--once" / 在本机演示
+	@$(BIN)/python -m deploy.embedded $(ARGS)
+
+token: $(RUN) ## print a token for the HTTP interfaces / 签发访问令牌
+	@$(BIN)/python -m deploy.embedded.token $(ARGS)
+
+test: $(DEV) ## run every test on the embedded servers / 运行全部测试
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-real: ## run the tests on a real Kafka and MongoDB / 在真实的 Kafka 与 MongoDB 上测试
+	@echo "make test-real is not available yet / make test-real 尚不可用" >&2; exit 2
+
+bench: $(DEV) ## measure / 性能测量
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+mutants: $(DEV) ## plant faults and see that the tests catch each / 植入错误，检验测试
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
+check: $(DEV) ## lint, format, types, imports, contracts, dependencies / 静态检查
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.export --check
+	$(BIN)/deptry --no-ansi .
+
+contracts: $(DEV) ## write schemas and AsyncAPI again from the models / 重新导出契约
+	@$(BIN)/python -m contracts.export $(ARGS)
+
+fmt: $(DEV) ## format and fix what can be fixed / 整理格式
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+lock: $(DEV) ## write requirements/*.txt again from *.in; ARGS="--upgrade" for newer ones / 锁定依赖
+	cd requirements && ../$(LOCK) $(ARGS) run.in -o run.txt
+	cd requirements && ../$(LOCK) $(ARGS) embedded.in -c run.txt -o embedded.txt
+	cd requirements && ../$(LOCK) $(ARGS) dev.in -c embedded.txt -o dev.txt
+
+clean: ## remove the environment and the caches, keep ./.data / 清除环境与缓存，保留 ./.data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(MADE):
+	@for python in $(PYTHON); do \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || continue; \
+		if ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
+			without="$$without $$python"; continue; \
+		fi; \
+		echo "making .venv with $$("$$python" --version) / 正在创建 .venv"; \
+		"$$python" -m venv --clear .venv && touch $@; exit; \
+	done; \
+	if [ -n "$$without" ]; then \
+		echo "these have no venv or ensurepip (Debian, Ubuntu: install python3-venv):$$without" >&2; \
+		echo "以下 Python 缺少 venv 或 ensurepip（Debian、Ubuntu 请安装 python3-venv）：$$without" >&2; \
+	else \
+		echo "CPython 3.11, 3.12 or 3.13 is needed; tried: $(PYTHON). Name another: make PYTHON=/path/to/python3" >&2; \
+		echo "需要 CPython 3.11、3.12 或 3.13；已尝试：$(PYTHON)。可另行指定：make PYTHON=/path/to/python3" >&2; \
+	fi; exit 1
+
+$(RUN): $(MADE)
+	@echo "installing requirements/embedded.txt / 正在安装依赖"
+	@$(PIP) -r requirements/embedded.txt
+	@rm -f .venv/.run-* && touch $@
+
+$(DEV): $(MADE)
+	@echo "installing requirements/dev.txt / 正在安装开发依赖"
+	@$(PIP) -r requirements/dev.txt
+	@rm -f .venv/.dev-* && touch $@

@@ -1,0 +1,40 @@
+"""Facts of the topic ``duties``: the duty protocol, one for every obligation there is."""
+
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from contracts.envelope import Fact
+
+
+class Line(StrEnum):
+    """Which of the two responsibilities a duty belongs to; exactly one (mission F3)."""
+
+    MAIN = "main"
+    SUPERVISION = "supervision"
+
+
+class DutyFact(Fact, topic="duties", prefix="duty", key="duty"):
+    """A fact about one duty (履责事项)."""
+
+    duty: str = Field(description="the duty's id")
+    unit: str = Field(description="the unit that bears the duty")
+
+
+class DutyOpened(DutyFact):
+    """Somebody owes something by a moment."""
+
+    kind: str = Field(description="open list: double-report …")
+    line: Line = Field(description="the responsibility that it belongs to")
+    recipient: str = Field(description="the unit to which it is owed")
+    period: str = Field(description="what it is about, not when it is done: 2025 (mission R3)")
+    due_at: AwareDatetime = Field(description="the last moment that is still in time")
+    policy: str = Field(description="the ladder in force when it opened, <name>/<version>")
+    occurrence: str = Field(description="what it is part of: a report's id")
+    title: str = Field(default="", description="what it is, for a reader")
+
+
+class DutyFulfilled(DutyFact):
+    """What was owed is done; in time if ``fulfilled_at`` is not after the duty's ``due_at``."""
+
+    fulfilled_at: AwareDatetime = Field(description="when it was done, which may be before it was said")

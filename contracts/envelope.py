@@ -1,0 +1,147 @@
+"""The envelope around every fact: CloudEvents 1.0 in structured JSON, and the base of all facts."""
+
+import re
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+
+MAX_FACT_BYTES = 256 * 1024
+"""No fact, envelope included, is larger than this."""
+
+
+class Model(BaseModel):
+    """A value of the published language: frozen, tolerant of fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Fact(Model):
+    """Something that happened; the class of the newest version bears no number.
+
+    A base names the topic, the prefix of the stream and the field that holds the key;
+    every class below it is a type of its own: ``<topic>.<kebab>.v<major>``.
+    A fact without a topic is private to its service and is never published.
+    """
+
+    topic: ClassVar[str | None] = None
+    prefix: ClassVar[str] = ""
+    key: ClassVar[str] = ""
+    type: ClassVar[str] = ""
+    major: ClassVar[int] = 1
+
+    def __init_subclass__(
+        cls,
+        *,
+        topic: str | None = None,
+        prefix: str | None = None,
+        key: str | None = None,
+        major: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        """Derive the type from the class's name, its topic and its major version."""
+        super().__init_subclass__(**kwargs)
+        if prefix is not None and key is not None:
+            cls.topic, cls.prefix, cls.key = topic, prefix, key
+        cls.major = major
+        kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", re.sub(r"V\d+$", "", cls.__name__)).lower()
+        cls.type = f"{cls.topic or 'private'}.{kebab}.v{major}"
+
+    @property
+    def subject(self) -> str:
+        """Return the stream that the fact belongs to, which is also its Kafka key."""
+        return f"{self.prefix}:{getattr(self, self.key)}"
+
+
+class Said(Model):
+    """*Everything these books decided before ``through`` is out*; said on every partition of a topic.
+
+    It alone lets others speak of what did not happen (architecture, "Said").
+    Its type is ``<topic>.said.v1`` and its subject ``said:<source>/<partition>``; it has no Kafka key.
+    """
+
+    source: str = Field(description="who says it, as in the envelope's source")
+    books: tuple[int, ...] = Field(description="the books it speaks for")
+    of: int = Field(description="how many books the source has in all")
+    through: AwareDatetime = Field(description="exclusive; a moment of business time")
+    incarnation: str = Field(
+        default="", description="the broker's data it was said on; on data made anew it says nothing"
+    )
+    heads: tuple[str, ...] = Field(
+        default=(), description="on partition 0: <book>/<number>:<hash> of each newest page said, so that a cut tail shows"
+    )
+
+
+class Envelope(Model):
+    """What every record's value holds; ``data`` is parsed second, by the type."""
+
+    specversion: str = Field(default="1.0", description="the version of CloudEvents")
+    id: str = Field(description="<subject>/<sequence>: with source the identity of the fact")
+    source: str = Field(description="/zeren/<service>")
+    type: str = Field(description="<topic>.<kebab>.v<major>")
+    subject: str = Field(description="the stream; also the Kafka key")
+    time: AwareDatetime = Field(description="when it was decided, in business time, UTC")
+    datacontenttype: str = Field(default="application/json", description="always this")
+    dataschema: str = Field(description="the JSON Schema of data, relative to contracts/")
+    correlationid: str = Field(description="the story that the fact belongs to")
+    causationid: str = Field(description="the fact or request that caused it")
+    sequence: int = Field(ge=0, description="the version of its stream; 0 for said")
+    unit: str = Field(description="the unit that the fact is about, empty if none")
+    data: dict[str, Any] = Field(description="the fact itself, as dataschema says")
+
+    @classmethod
+    def parse(cls, value: bytes) -> Self:
+        """Read an envelope; raise pydantic's ValidationError if it is not one."""
+        return cls.model_validate_json(value)
+
+
+def encode(
+    fact: Fact, *, source: str, sequence: int, time: datetime, correlation: str, cause: str
+) -> bytes:
+    """Return the bytes of a fact: the same ones go to the ledger, to Kafka and over HTTP."""
+    subject = fact.subject
+    return to_json(
+        {
+            "specversion": "1.0",
+            "id": f"{subject}/{sequence}",
+            "source": source,
+            "type": fact.type,
+            "subject": subject,
+            "time": time,
+            "datacontenttype": "application/json",
+            "dataschema": f"schemas/{fact.type}.json",
+            "correlationid": correlation,
+            "causationid": cause,
+            "sequence": sequence,
+            "unit": getattr(fact, "unit", ""),
+            "data": fact,
+        }
+    )
+
+
+def said_type(topic: str) -> str:
+    """Return the type under which Said travels on *topic*."""
+    return f"{topic}.said.v1"
+
+
+def encode_said(said: Said, *, topic: str, partition: int, time: datetime) -> bytes:
+    """Return the bytes of a Said for one partition of *topic*."""
+    subject = f"said:{said.source}/{partition}"
+    return to_json(
+        {
+            "specversion": "1.0",
+            "id": f"{subject}/{time.timestamp():.6f}",
+            "source": said.source,
+            "type": said_type(topic),
+            "subject": subject,
+            "time": time,
+            "datacontenttype": "application/json",
+            "dataschema": f"schemas/{said_type(topic)}.json",
+            "correlationid": subject,
+            "causationid": subject,
+            "sequence": 0,
+            "unit": "",
+            "data": said,
+        }
+    )

@@ -1,0 +1,1 @@
+"""Zeren on one machine: the servers and the services as child processes."""

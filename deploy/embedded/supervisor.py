@@ -1,0 +1,97 @@
+"""A small supervisor: the two embedded servers and every service as a process of its own."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from contracts.topics import PARTITIONS
+from deploy.embedded.keys import make_keys
+from deploy.embedded.servers import HOST, Server, is_free, broker, database, free_port, mongo_uri
+from shared.kafka import make_topics
+from shared.service import all_topics
+
+SERVICES = {"directory": 8101, "reporting": 8102, "reminders": 8103}
+"""Each service and the port on which it likes to be found."""
+_HTTP_GREETING = b"GET /live HTTP/1.0\r\n\r\n"
+RESTARTS = 20
+
+
+class Stack:
+    """Broker, database and services, with their data and logs in one folder."""
+
+    def __init__(self, folder: Path, *, clock: str = "story") -> None:
+        """Prepare the stack in *folder*; nothing is started yet."""
+        self.folder = folder
+        self.keys = folder / "keys"
+        self.heads = folder / "heads"
+        self.broker = broker(folder / "logs")
+        self.database = database(folder)
+        self.database.log = folder / "logs" / "database.log"
+        self.services: dict[str, Server] = {}
+        self.restarts: dict[str, int] = {}
+        self._clock = clock
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def mongo_uri(self) -> str:
+        """Return the address of the database."""
+        return mongo_uri(self.database)
+
+    async def start_servers(self) -> None:
+        """Start broker and database and make the topics."""
+        for folder in (self.folder, self.heads):
+            folder.mkdir(parents=True, exist_ok=True)
+        make_keys(self.keys)
+        await asyncio.gather(self.broker.start(), self.database.start())
+        await make_topics(self.broker.address, all_topics(), PARTITIONS)
+
+    async def start_services(self) -> None:
+        """Start every service and keep it started."""
+        for name, port in SERVICES.items():
+            self.services[name] = self._service(name, port if is_free(port) else free_port())
+        await asyncio.gather(*(service.start() for service in self.services.values()))
+        addresses = {name: f"http://{service.address}" for name, service in self.services.items()}
+        (self.folder / "addresses.json").write_text(json.dumps(addresses, indent=2) + "\n")
+        self._watch = asyncio.create_task(self._keep_up())
+
+    def _service(self, name: str, port: int) -> Server:
+        settings: Mapping[str, str] = {
+            "MONGO_URI": self.mongo_uri,
+            "KAFKA_ADDRESS": self.broker.address,
+            "KAFKA_SESSION": "PT3S",
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(port),
+            "PUBLIC_KEY": str((self.keys / "public.pem").resolve()),
+            "HEADS": str((self.heads / name).resolve()),
+            "CLOCK": self._clock,
+            "SAID_EVERY": "PT0.25S",
+            "LOG_JSON": "true",
+        }
+        environment = {f"{name.upper()}_{key}": value for key, value in settings.items()}
+        command = [sys.executable, "-m", f"services.{name}"]
+        return Server(name, port, command, _HTTP_GREETING, self.folder / "logs" / f"{name}.log", environment)
+
+    async def _keep_up(self) -> None:
+        """Start a service again that has ended; give up on one that keeps ending."""
+        while True:
+            await asyncio.sleep(0.2)
+            for name, service in self.services.items():
+                if not service.is_running and self.restarts.get(name, 0) < RESTARTS:
+                    self.restarts[name] = self.restarts.get(name, 0) + 1
+                    with suppress(Exception):
+                        await service.start()
+
+    async def stop_services(self) -> None:
+        """Stop the services: each says what it has to say, writes its states and ends."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await asyncio.gather(*(service.stop() for service in self.services.values()))
+
+    async def stop(self) -> None:
+        """Stop the services, then the servers."""
+        await self.stop_services()
+        await asyncio.gather(self.broker.stop(), self.database.stop())

@@ -1,0 +1,29 @@
+"""Print a token for an embedded run: `make token ARGS="--unit 330305 --role filer"`."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.embedded.keys import make_token
+from shared.access import Identity
+
+
+def main(
+    unit: Annotated[str, typer.Option(help="the root of the subtree it reaches / 管辖范围的最高单位")] = "33",
+    role: Annotated[list[str] | None, typer.Option(help="operator, filer, post:<code> / 角色")] = None,
+    subject: Annotated[str, typer.Option(help="who it is for / 持有人")] = "visitor",
+    hours: Annotated[int, typer.Option(help="hours until it expires / 有效小时数")] = 24,
+    data: Annotated[Path, typer.Option(help="folder of the run / 数据目录")] = Path(".data"),
+) -> None:
+    """Print a token that the services of the embedded run accept."""
+    if not (data / "keys" / "private.pem").exists():
+        typer.echo("no key yet: run `make run` first / 尚无密钥：请先执行 make run", err=True)
+        raise typer.Exit(2)
+    identity = Identity(sub=subject, unit=unit, roles=tuple(role or ["operator", "filer"]))
+    typer.echo(make_token(data / "keys", identity, valid=timedelta(hours=hours)))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""The services; each is the same inside, and none imports another."""

@@ -1,0 +1,41 @@
+"""What the directory is made of: the table of contents."""
+
+from functools import partial
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from contracts.envelope import Envelope
+from contracts.tree import Tree
+from services.directory.domain.decide import decide, evolve
+from services.directory.domain.model import FACTS, State, initial
+from services.directory.entrypoints.http import BOOK, routes
+from shared.decider import Decider
+from shared.ledger import Page
+from shared.service import Plan, Service
+from shared.state import Shape
+
+SHAPE: Shape[State] = Shape(initial=initial, evolve=evolve, adapter=TypeAdapter(State), facts=FACTS)
+
+
+def build(service: Service[Any]) -> Plan[Any]:
+    """Return the plan: one book, its facts on ``directory``, a tree that follows every page."""
+    tree = Tree()
+    return Plan(
+        name="directory",
+        decider=Decider(partial(decide, tree=tree), SHAPE),
+        says=("directory",),
+        router=routes(service, tree),
+        books=BOOK + 1,
+        follow=partial(_grow, tree),
+        views=(),
+    )
+
+
+def _grow(tree: Tree, page: Page) -> None:
+    """Let the exact tree follow a page."""
+    for entry in page.entries:
+        for event in entry.events:
+            if event.topic == "directory":
+                envelope = Envelope.parse(event.value)
+                tree.apply(FACTS[envelope.type].model_validate(envelope.data), envelope.sequence)

@@ -1,0 +1,1 @@
+"""How wishes come in."""

@@ -1,0 +1,138 @@
+"""People in: imports with dry run and diff, and the tree as it stands."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from contracts.tree import Tree, Unit
+from services.directory.domain.importing import ImportPlan, import_units
+from services.directory.domain.model import Command, stream_of
+from services.directory.domain.rows import RowError
+from services.directory.domain.tenures import import_tenures
+from shared import ids
+from shared.decider import Request as Wish
+from shared.http import Caller, ProblemError, require
+from shared.service import Service
+
+BOOK = 0
+"""The whole tree is one book: a cycle is seen only by who sees all of it."""
+SHOWN = 100
+
+
+def routes(service: Service[Any], tree: Tree) -> APIRouter:
+    """Return the routes of the directory over its exact *tree*."""
+    router = APIRouter(prefix="/v1")
+    importing = asyncio.Lock()
+
+    @router.post("/imports/units")
+    async def units(
+        request: Request, caller: Caller, *, dry_run: Annotated[bool, Query(description="only say what would change")] = False
+    ) -> dict[str, Any]:
+        """Import territories from CSV: code, name, parent, level; a territory becomes two units with posts."""
+        _operator(caller.has)
+        text = await _text(request)
+        async with importing:
+            plan = await asyncio.to_thread(import_units, text, tree)
+            _raise(plan.errors)
+            answer = _told(plan)
+            return answer | {"done": 0} if dry_run else answer | await _do(service, plan.waves)
+
+    @router.post("/imports/tenures")
+    async def tenures(
+        request: Request, caller: Caller, *, dry_run: Annotated[bool, Query(description="only say what would change")] = False
+    ) -> dict[str, Any]:
+        """Import who holds which post: post, person, from; a new holder ends the tenure of the one before."""
+        _operator(caller.has)
+        text = await _text(request)
+        async with importing:
+            plan = await asyncio.to_thread(import_tenures, text, tree)
+            _raise(plan.errors)
+            answer = {"changes": len(plan.commands), "unchanged": len(plan.unchanged)}
+            return answer | {"done": 0} if dry_run else answer | await _do(service, [plan.commands])
+
+    @router.get("/units/{code}")
+    async def unit(code: str, caller: Caller) -> dict[str, Any]:
+        """Return a unit, its posts and who holds them now."""
+        if code not in tree.units or not tree.is_within(code, caller.unit):
+            raise ProblemError(404, "unknown_unit", f"There is no unit {code}.", f"单位 {code} 不存在。")
+        now = service.clock.now()
+        posts = [
+            {"post": post.code, "role": post.role, "person": post.holder(now)}
+            for post in tree.posts.values()
+            if post.unit == code
+        ]
+        return _unit(tree.units[code]) | {"posts": posts}
+
+    @router.get("/units")
+    async def subtree(caller: Caller, root: str, after: str = "", limit: int = Query(100, le=1000)) -> dict[str, Any]:
+        """Return the open units at and below *root*, in order of their code."""
+        require(root in tree.units and tree.is_within(root, caller.unit), "not your subtree", "不在管辖范围内")
+        units = sorted((u for u in tree.subtree(root) if u.code > after), key=lambda u: u.code)
+        items = [_unit(u) for u in units[:limit]]
+        return {"items": items, "after": items[-1]["unit"] if len(units) > limit else ""}
+
+    return router
+
+
+def _operator(has: Callable[[str], bool]) -> None:
+    require(has("operator"), "only an operator may import", "仅限运维人员导入")
+
+
+async def _text(request: Request) -> str:
+    try:
+        return (await request.body()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProblemError(
+            400, "not_utf8", f"The file is not UTF-8 at byte {error.start}.", f"文件第 {error.start} 字节不是 UTF-8 编码。"
+        ) from error
+
+
+def _raise(errors: Sequence[RowError]) -> None:
+    if errors:
+        shown = [
+            {"line": e.line, "field": e.field, "word": e.word, "reason": e.reason, "reason_zh": e.reason_zh}
+            for e in errors[:SHOWN]
+        ]
+        raise ProblemError(
+            422,
+            "bad_rows",
+            f"{len(errors)} errors; nothing was imported.",
+            f"共 {len(errors)} 处错误，未导入任何内容。",
+            errors=shown,
+        )
+
+
+def _told(plan: ImportPlan) -> dict[str, Any]:
+    """Return the diff of an import in numbers, and the first of each."""
+    return {
+        "added": len(plan.additions),
+        "posts": len(plan.posts),
+        "renamed": [{"unit": r.unit, "name": r.name} for r in plan.renames[:SHOWN]],
+        "moved": [{"unit": m.unit, "parent": m.parent} for m in plan.moves[:SHOWN]],
+        "changes": len(plan.commands),
+        "unchanged": len(plan.unchanged),
+    }
+
+
+async def _do(service: Service[Any], waves: Sequence[Sequence[Command]]) -> dict[str, Any]:
+    """Do a plan wave by wave; what was done before a fault stays done, and importing again does the rest."""
+    cause = f"import:{ids.new_id()}"
+    done = 0
+    for wave in waves:
+        outcomes = await service.decide(BOOK, [Wish(stream_of(c), c, cause, cause) for c in wave])
+        done += sum(outcome.result == "applied" for outcome in outcomes)
+    return {"done": done, "at": service.clock.now().isoformat()}
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    return {
+        "unit": unit.code,
+        "name": unit.name,
+        "kind": unit.kind,
+        "parent": unit.parent,
+        "same_level": unit.same_level,
+        "level": unit.level,
+        "is_closed": unit.is_closed,
+    }

@@ -1,0 +1,1 @@
+"""Reminders: time. Remind before due, say missed, climb, tell people."""

@@ -1,0 +1,89 @@
+"""The list in which notices land: once each, whatever is said again, and only while they are still true."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from contracts.envelope import Envelope, Fact
+from contracts.escalations import EscalationRaised
+from contracts.reminders import ReminderFired
+from services.reminders.domain.model import FACTS
+from services.reminders.domain.telling import is_still_true
+from services.reminders.metrics import DELIVERY_LATENESS, NOTICES
+from shared.book import Book
+from shared.clock import real_now, to_micros
+from shared.ledger import Page
+from shared.mongo import insert_new
+from shared.service import Service
+
+TOLD = {ReminderFired.type: "reminder", EscalationRaised.type: "escalation"}
+
+
+class NoticeList:
+    """Notices as documents, keyed by the fact that they tell."""
+
+    def __init__(self, service: Service[Any]) -> None:
+        self._service = service
+        self._notices = service.store.database["notices"]
+
+    async def make_indexes(self) -> None:
+        """Make the indexes of the list's queries."""
+        await self._notices.create_index([("cursor", 1)])
+        await self._notices.create_index([("post", 1), ("cursor", 1)])
+
+    async def tell(self, book: Book[Any], pages: Sequence[Page]) -> None:
+        """Tell the people of pages that were said on Kafka; a notice that is no longer true stays untold."""
+        said = [
+            (entry.stream, event)
+            for page in pages
+            for entry in page.entries
+            for event in entry.events
+            if event.type in TOLD
+        ]
+        if not said:
+            return
+        watches = await book.peek_all({stream for stream, _ in said})
+        documents = []
+        for stream, event in said:
+            envelope = Envelope.parse(event.value)
+            fact = FACTS[event.type].model_validate(envelope.data)
+            kind = TOLD[event.type]
+            document = _notice(envelope, fact)
+            if document is None or not is_still_true(watches[stream], fact):
+                NOTICES.labels(kind, "void").inc()
+                continue
+            documents.append(document)
+        new = await insert_new(self._notices, documents)
+        for document in new:
+            NOTICES.labels(document["kind"], "told").inc()
+            lateness = real_now() - self._service.clock.real(document["planned_at"])
+            DELIVERY_LATENESS.labels(document["kind"]).observe(max(0.0, lateness.total_seconds()))
+
+    async def read(self, *, post: str | None, after: str, limit: int) -> list[dict[str, Any]]:
+        """Return notices in the order in which they were told, from behind a cursor."""
+        where: dict[str, Any] = {"cursor": {"$gt": after}}
+        if post is not None:
+            where["post"] = post
+        found: list[dict[str, Any]] = await self._notices.find(where).sort("cursor", 1).limit(limit).to_list(limit)
+        return found
+
+
+def _notice(envelope: Envelope, fact: Fact) -> dict[str, Any] | None:
+    """Return the notice of a fact; None if nobody is there to be told."""
+    if not isinstance(fact, ReminderFired | EscalationRaised) or fact.post is None:
+        return None
+    told_at = real_now()
+    is_rung = isinstance(fact, EscalationRaised)
+    return {
+        "_id": envelope.id,
+        "cursor": f"{to_micros(told_at):020d}-{envelope.id}",
+        "kind": TOLD[fact.type],
+        "duty": fact.duty,
+        "unit": fact.unit,
+        "post": fact.post,
+        "person": fact.person,
+        "due_at": fact.due_at,
+        "planned_at": fact.planned_at,
+        "decided_at": envelope.time,
+        "step": fact.rung if is_rung else fact.days_before,
+        "level": fact.level if is_rung else 0,
+    }

@@ -1,0 +1,1 @@
+"""The rules of reminders: pure functions of state, command and moment."""

@@ -1,0 +1,80 @@
+"""What a watch becomes by a fact, and what follows from its state alone."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from contracts.envelope import Fact
+from contracts.escalations import (
+    DutyMissed,
+    DutyMissWithdrawn,
+    EscalationAcknowledged,
+    EscalationExhausted,
+    EscalationRaised,
+    EscalationResolved,
+    EscalationWithdrawn,
+    PostFoundVacant,
+)
+from contracts.reminders import ReminderFired
+from services.reminders.domain.model import DutyWatched, Status, Watch, WatchEnded, WatchMoved
+
+
+def wake_at(watch: Watch) -> datetime | None:
+    """Return the next moment at which the watch has something to say, None if it waits for others."""
+    return watch.next_at
+
+
+def needs_owner(watch: Watch) -> bool:
+    """Tell whether the next say is a verdict or a rung, which may not run ahead of what the owner says."""
+    return watch.opened is not None and watch.next_at is not None and watch.next_at > watch.opened.due_at
+
+
+def evolve(watch: Watch, fact: Fact) -> Watch:
+    """Return the watch after a fact; the only place where it changes."""
+    match fact:
+        case DutyWatched():
+            return _watched(watch, fact)
+        case WatchMoved():
+            return replace(watch, next_at=fact.next_at, delay=fact.delay)
+        case ReminderFired():
+            return replace(watch, reminded=fact.days_before)
+        case DutyMissed():
+            return replace(watch, status=Status.CLIMBING)
+        case EscalationRaised():
+            told = tuple({**dict(watch.told), fact.post: fact.rung}.items())
+            return replace(watch, rung=max(watch.rung, fact.rung), told=told)
+        case PostFoundVacant():
+            return replace(watch, rung=max(watch.rung, fact.rung))
+        case EscalationAcknowledged():
+            return replace(watch, held=(*watch.held, fact.rung), epoch=watch.epoch + 1)
+        case EscalationExhausted():
+            return replace(watch, status=Status.EXHAUSTED, next_at=None)
+        case _:
+            return _ended(watch, fact)
+
+
+def _watched(watch: Watch, fact: DutyWatched) -> Watch:
+    is_done = watch.fulfilled_at is not None and watch.fulfilled_at <= fact.opened.due_at
+    return replace(
+        watch,
+        status=Status.FULFILLED if is_done else Status.WATCHING,
+        owner=fact.owner,
+        opened=fact.opened,
+        next_at=None if is_done else fact.next_at,
+    )
+
+
+def _ended(watch: Watch, fact: Fact) -> Watch:
+    match fact:
+        case WatchEnded() if watch.status is Status.UNKNOWN:
+            return replace(watch, fulfilled_at=fact.fulfilled_at)
+        case WatchEnded():
+            status = Status.FULFILLED
+        case EscalationResolved():
+            status = Status.RESOLVED
+        case DutyMissWithdrawn():
+            status = Status.WITHDRAWN
+        case EscalationWithdrawn():
+            return watch
+        case _:
+            raise TypeError(f"no part of a watch's story: {fact.type}")
+    return replace(watch, status=status, next_at=None, fulfilled_at=fact.fulfilled_at, epoch=watch.epoch + 1)

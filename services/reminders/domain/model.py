@@ -1,0 +1,137 @@
+"""What a watch over one duty is, what may be asked of it, and the facts that only it remembers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from contracts import escalations, reminders
+from contracts.duties import DutyOpened
+from contracts.envelope import Fact
+
+
+class Status(StrEnum):
+    """Where a watch stands; ``WATCHING``, ``CLIMBING`` and ``EXHAUSTED`` still wait for the duty's end."""
+
+    UNKNOWN = "unknown"
+    """The duty was not opened, as far as was heard."""
+    WATCHING = "watching"
+    CLIMBING = "climbing"
+    """The duty was missed."""
+    EXHAUSTED = "exhausted"
+    """The top of both lines was told, or nobody is left to tell."""
+    FULFILLED = "fulfilled"
+    """In time, before anybody called it missed."""
+    RESOLVED = "resolved"
+    """Late."""
+    WITHDRAWN = "withdrawn"
+    """In time, heard after it had been called missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The state of one duty's watch."""
+
+    duty: str
+    status: Status = Status.UNKNOWN
+    owner: str = ""
+    """The source whose ``Said`` must be heard before a verdict."""
+    opened: DutyOpened | None = None
+    next_at: datetime | None = None
+    """When it has something to say; up to ``due_at`` that is a reminder, after it the verdict or a rung."""
+    reminded: int | None = None
+    """The last reminder, in working days before due."""
+    rung: int = -1
+    """The highest rung that has fired: spoken, or found nobody."""
+    delay: int = 0
+    """Working days by which those who took note have put off the rest of the ladder."""
+    told: tuple[tuple[str, int], ...] = ()
+    """The posts told, each with the highest rung that told it."""
+    held: tuple[int, ...] = ()
+    """The rungs that were taken note of; each holds once."""
+    epoch: int = 0
+    """Grows when somebody acts: a notice made in an earlier epoch is void."""
+    fulfilled_at: datetime | None = None
+    """May be known before the duty's opening is."""
+
+    @property
+    def spoken(self) -> int:
+        """Return the highest rung that told anybody, -1 if none has."""
+        return max((k for _, k in self.told), default=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchDuty:
+    """Begin to watch a duty; *owner* is the source of the fact that opened it."""
+
+    opened: DutyOpened
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndDuty:
+    """The duty was fulfilled."""
+
+    fulfilled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The watch's moment may have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The holder of a post takes note."""
+
+    post: str
+    person: str
+
+
+Command = WatchDuty | EndDuty | Wake | Acknowledge
+
+
+class WatchFact(Fact, topic=None, prefix="watch", key="duty"):
+    """A fact that stays in this service."""
+
+    duty: str
+
+
+class DutyWatched(WatchFact):
+    """A duty is watched from now on."""
+
+    owner: str
+    opened: DutyOpened
+    next_at: datetime
+
+
+class WatchMoved(WatchFact):
+    """The watch has its next say at another moment."""
+
+    next_at: datetime
+    delay: int
+
+
+class WatchEnded(WatchFact):
+    """The duty was fulfilled and nothing was to be said about it: in time, or not yet opened."""
+
+    fulfilled_at: datetime
+
+
+FACTS: dict[str, type[Fact]] = {
+    fact.type: fact
+    for fact in (
+        DutyWatched,
+        WatchMoved,
+        WatchEnded,
+        reminders.ReminderFired,
+        escalations.DutyMissed,
+        escalations.DutyMissWithdrawn,
+        escalations.EscalationRaised,
+        escalations.PostFoundVacant,
+        escalations.EscalationAcknowledged,
+        escalations.EscalationResolved,
+        escalations.EscalationWithdrawn,
+        escalations.EscalationExhausted,
+    )
+}
+"""Every type that may stand in a watch's story."""

@@ -1,0 +1,85 @@
+"""Time in: watches whose moment has come, once their owner and the directory have said all that came before."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from contracts.envelope import Fact
+from contracts.escalations import DutyMissed, EscalationRaised
+from contracts.reminders import ReminderFired
+from contracts.topics import PARTITIONS
+from services.reminders.domain.climb import gate_at
+from services.reminders.domain.ladder import Calendar
+from services.reminders.domain.model import Wake, Watch
+from services.reminders.metrics import FACTS, FAILED, SILENT, WAKEUP_LATENESS
+from shared.book import Book
+from shared.clock import real_now
+from shared.decider import Request
+from shared.service import Service
+
+log = structlog.get_logger()
+
+
+class Gate:
+    """No verdict ahead of its owner, no rung on an unread tree."""
+
+    def __init__(self, service: Service[Any], calendar: Calendar, patience: timedelta) -> None:
+        self._service = service
+        self._calendar = calendar
+        self._patience = patience
+
+    async def wake(self, book: Book[Any], streams: Sequence[str]) -> list[str]:
+        """Wake the watches that may speak; return the others, to be tried again."""
+        now = self._service.clock.now()
+        watches = await book.peek_all(streams)
+        tree = self._service.heard.through_all("directory", PARTITIONS, "/zeren/directory")
+        free = [s for s in streams if self._may_speak(watches[s], book.number, tree, now)]
+        requests = [Request(s, Wake(), f"time:{s}") for s in free]
+        failed: set[str] = set()
+        if requests:
+            for stream, outcome in zip(free, await book.handle(requests), strict=True):
+                if outcome.error is not None:
+                    FAILED.inc()
+                    log.warning("watch_cannot_speak", duty=stream, reason=repr(outcome.error))
+                    failed.add(stream)
+                self._measure(outcome.facts, book.number, watches[stream].owner)
+        waiting = set(streams) - set(free)
+        return [s for s in streams if s in waiting or s in failed]
+
+    def _may_speak(self, watch: Watch, book: int, tree: datetime | None, now: datetime) -> bool:
+        if tree is None:
+            return False
+        gate = gate_at(watch, now, self._calendar)
+        if gate is None:
+            return True
+        owner = self._service.heard.through("duties", book, watch.owner)
+        if owner is not None and owner > gate:
+            SILENT.labels(watch.owner).set(0)
+            return tree > gate
+        if now - gate > self._patience:
+            SILENT.labels(watch.owner).set((now - gate).total_seconds())
+        return False
+
+    def _measure(self, facts: Sequence[Fact], book: int, owner: str) -> None:
+        """Observe how late the decisions were, in real seconds."""
+        decided_at = real_now()
+        for fact in facts:
+            FACTS.labels(fact.type).inc()
+            match fact:
+                case ReminderFired():
+                    allowed_at = self._service.clock.real(fact.planned_at)
+                case DutyMissed():
+                    allowed_at = self._allowed_at(fact.due_at, book, owner)
+                case EscalationRaised():
+                    allowed_at = self._allowed_at(fact.planned_at, book, owner)
+                case _:
+                    continue
+            WAKEUP_LATENESS.labels(fact.type).observe(max(0.0, (decided_at - allowed_at).total_seconds()))
+
+    def _allowed_at(self, planned_at: datetime, book: int, owner: str) -> datetime:
+        """Return the later of a moment and the arrival of the Said that allowed to speak of it."""
+        said = self._service.heard.arrived_at("duties", book, owner, planned_at)
+        moment = self._service.clock.real(planned_at)
+        return moment if said is None else max(moment, said)

@@ -1,0 +1,22 @@
+"""What people on duty watch: how late reminders is, and what waits for whom."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared.metrics import LATENESS_BUCKETS
+
+WAKEUP_LATENESS = Histogram(
+    "reminders_wakeup_lateness_seconds",
+    "Real seconds from a planned moment, or from the Said that allowed it if that came later, to its decision",
+    ["kind"],
+    buckets=LATENESS_BUCKETS,
+)
+DELIVERY_LATENESS = Histogram(
+    "reminders_delivery_lateness_seconds",
+    "Real seconds from a planned moment to the notice in the list",
+    ["kind"],
+    buckets=LATENESS_BUCKETS,
+)
+NOTICES = Counter("reminders_notices_total", "Notices, by what became of them: told or void", ["kind", "result"])
+FACTS = Counter("reminders_facts_total", "Facts decided", ["type"])
+SILENT = Gauge("reminders_owner_silence_seconds", "Business time by which the oldest due duty waits for its owner", ["owner"])
+FAILED = Counter("reminders_wake_failures_total", "Watches that could not speak: unknown unit, policy or post")

@@ -1,0 +1,1 @@
+"""Reporting: who owes which report to whom, and what was filed."""

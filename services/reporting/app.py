@@ -1,0 +1,31 @@
+"""What reporting is made of: the table of contents."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from services.reporting.domain.decide import decide, evolve
+from services.reporting.domain.model import FACTS, State, initial, view, wake_at
+from services.reporting.entrypoints.http import routes
+from services.reporting.entrypoints.timer import BOOKS, Opening
+from shared.decider import Decider
+from shared.service import Plan, Service
+from shared.state import Shape
+
+SHAPE: Shape[State] = Shape(
+    initial=initial, evolve=evolve, adapter=TypeAdapter(State), facts=FACTS, wake_at=wake_at, view=view
+)
+
+
+def build(service: Service[Any]) -> Plan[Any]:
+    """Return the plan: reports in books by their own id, facts on ``duties`` and ``reports``."""
+    return Plan(
+        name="reporting",
+        decider=Decider(decide, SHAPE),
+        says=("duties", "reports"),
+        router=routes(service, SHAPE),
+        books=BOOKS,
+        reads_directory=True,
+        wake=Opening(service).wake,
+        views=([("view.unit", 1), ("view.period", 1)],),
+    )

@@ -1,0 +1,1 @@
+"""How wishes and time come in."""

@@ -1,0 +1,1 @@
+"""The kit: one shell for every service; no business word in it but the calendar's."""

@@ -1,0 +1,492 @@
+"""The writer of one book: load, decide, append a page, keep the states."""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import stamina
+
+from contracts.envelope import MAX_FACT_BYTES, Fact, encode
+from shared import ids
+from shared.clock import EPOCH, Clock, from_micros, to_micros
+from shared.decider import Decider, Outcome, Park, Refusal, Replay, Request
+from shared.ledger import GENESIS, MAX_ENTRIES, MAX_PAGE_BYTES, Entry, Event, Page, digest, seal
+from shared.state import NOTHING_SEEN, DeadLetter, DeadLetterReplayed, Record
+from shared.store import PageTakenError, Store, StoreUnavailableError
+
+S = TypeVar("S")
+PROBE = 64
+"""Pages are found by asking for this many numbers at once: a range over ``_id`` may scan."""
+
+FLUSHED_AT_ONCE = 500
+WINDOW = timedelta(minutes=10)
+WINDOW_LIMIT = 50_000
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class BookLostError(Exception):
+    """Another replica writes this book."""
+
+
+class FactTooLargeError(Exception):
+    """A decided fact is larger than the contract allows."""
+
+
+class StillUnreadableError(Exception):
+    """A dead letter cannot be applied today either."""
+
+
+PARKED = Refusal(
+    "stream-parked",
+    "A message before this one could not be applied; an operator has to replay it first.",
+    "此前有一条消息未能处理，须由运维人员重放后再试。",
+)
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """A caller's requests, waiting for their page."""
+
+    requests: Sequence[Request]
+    at: datetime
+    done: asyncio.Future[list[Outcome]] = field(default_factory=asyncio.Future)
+
+
+class _Decision(NamedTuple):
+    """What one request comes to: the answer, the events of its entry, and what is remembered by it."""
+
+    outcome: Outcome
+    events: Sequence[Event] = ()
+    source: tuple[str, int] | None = None
+
+
+def _is_applied(record: Record[Any], source: tuple[str, int] | None) -> bool:
+    return source is not None and record.seen.get(source[0], NOTHING_SEEN).has(source[1])
+
+
+def _is_known(record: Record[Any], source: tuple[str, int] | None) -> bool:
+    """Tell whether a fact was applied, or lies among the dead letters."""
+    waits = source is not None and any(letter.source == source for letter in record.parked)
+    return waits or _is_applied(record, source)
+
+
+def _answer(tickets: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
+    """Answer the tickets of which every outcome is known."""
+    done = 0
+    for ticket in tickets:
+        done += len(ticket.requests)
+        if done <= len(outcomes) and not ticket.done.done():
+            ticket.done.set_result(list(outcomes[done - len(ticket.requests) : done]))
+
+
+class Book(Generic[S]):
+    """One book and its writer.
+
+    Callers who come while a page is being written share the next one.
+    ``distance`` is how many pages the stored states may be behind: 0 writes them with the request.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        store: Store,
+        decider: Decider[S],
+        clock: Clock,
+        source: str,
+        actor: str,
+        distance: int = 0,
+        remembered: int = 200_000,
+    ) -> None:
+        """Make the writer; it writes nothing before ``open``."""
+        self.number = number
+        self.head = 0
+        self.applied = 0
+        self.said = 0
+        self.incarnation = ""
+        self.tail: deque[Page] = deque(maxlen=512)
+        """The newest pages, so that the relay need not read them again."""
+        self.wakes: list[tuple[int, str]] = []
+        """A heap of the near moments at which streams wake; entries may be out of date."""
+        self.on_page: Callable[[Page], None] = lambda _page: None
+        self.is_open = False
+        self.hash = GENESIS
+        self.at = 0
+        self._store = store
+        self._decider = decider
+        self._shape = decider.shape
+        self._clock = clock
+        self._source = source
+        self._actor = actor
+        self._distance = distance
+        self._remembered = remembered
+        self._records: dict[str, Record[S]] = {}
+        self._unwritten: dict[str, None] = {}
+        self._waiting: list[_Ticket] = []
+        self._writing: list[_Ticket] = []
+        self._turn = asyncio.Lock()
+        self._flushing = asyncio.Lock()
+        self._wakes_until = 0
+        self._next_wake: tuple[int, int | None] = (-1, None)
+        self._since = EPOCH
+
+    # -- taking over ------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Take the book over, once: fold what its states do not hold yet, then fence the writer before."""
+        await self._clock.refresh()
+        marks = await self._store.marks(self.number)
+        self.applied = marks.get("applied", 0)
+        self.said, self.incarnation = marks.get("said", 0), marks.get("incarnation", "")
+        self.head = self.applied
+        if self.head:
+            (newest,) = await self._store.read_pages(self.number, [self.head])
+            self.hash, self.at = newest.hash, newest.at
+        async with self._turn:
+            await self._fence()
+        self.is_open = True
+
+    async def _fence(self) -> None:
+        """Become the one writer; nothing is judged as of before what the last one has said."""
+        while True:
+            await self._catch_up()
+            try:
+                self._settle(await self._append([], self._clock.now()), ())
+                break
+            except PageTakenError:
+                continue
+        await self._clock.refresh()
+        self._since = max(self._clock.now(), from_micros(self.at))
+
+    async def _catch_up(self) -> None:
+        """Fold every page that another writer has appended."""
+        while True:
+            numbers = range(self.head + 1, self.head + 1 + PROBE)
+            pages = await self._store.read_pages(self.number, numbers)
+            for page in pages:
+                await self._fold(page)
+            if len(pages) < PROBE:
+                return
+
+    async def _fold(self, page: Page) -> None:
+        await self._load({entry.stream for entry in page.entries})
+        for entry in page.entries:
+            record = self._records[entry.stream]
+            if record.version < entry.version:
+                self._shape.fold(record, entry, page.number)
+        self._settle(page, {entry.stream for entry in page.entries})
+
+    def _settle(self, page: Page, streams: Iterable[str]) -> None:
+        """Take a durable page as the book's head."""
+        self.head, self.hash, self.at = page.number, page.hash, page.at
+        self.tail.append(page)
+        for stream in streams:
+            self._unwritten[stream] = None
+            self._expect(self._records[stream])
+        self.on_page(page)
+
+    # -- deciding ---------------------------------------------------------------------------------
+
+    async def handle(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Decide each request on its stream and append what happened; return once it is durable.
+
+        A request is judged by the moment at which it came here, or at which the book was won back.
+
+        Raises:
+            BookLostError: another replica writes this book; nothing was kept, or the first thousands of many.
+            StoreUnavailableError: the database stays away; what was asked may be done later or not.
+        """
+        if not self.is_open:
+            raise BookLostError(self.number)
+        ticket = _Ticket(requests, self._clock.now())
+        self._waiting.append(ticket)
+        return await asyncio.shield(asyncio.ensure_future(self._serve(ticket)))
+
+    async def _serve(self, ticket: _Ticket) -> list[Outcome]:
+        async with self._turn:
+            if not ticket.done.done():
+                self._writing, self._waiting = self._waiting, []
+                try:
+                    await self._write(self._writing)
+                except BaseException as error:
+                    for waiting in self._writing:
+                        if not waiting.done.done():
+                            waiting.done.set_exception(error)
+                    if not isinstance(error, Exception):
+                        raise
+                finally:
+                    self._writing = []
+        return ticket.done.result()
+
+    async def _write(self, tickets: Sequence[_Ticket]) -> None:
+        """Answer all tickets, in as few pages as they fit."""
+        self._forget()
+        todo = [(request, ticket.at) for ticket in tickets for request in ticket.requests]
+        outcomes: list[Outcome] = []
+        lost = 0
+        while len(outcomes) < len(todo):
+            rest = todo[len(outcomes) : len(outcomes) + MAX_ENTRIES]
+            part = [(request, max(at, self._since)) for request, at in rest]
+            await self._load({request.stream for request, _ in part})
+            drafts, entries, decided = self._decide(part)
+            try:
+                if entries:
+                    page = await self._append(entries, self._clock.now())
+                    self._records |= drafts
+                    self._settle(page, drafts)
+                elif await self._store.read_pages(self.number, [self.head + 1]):
+                    raise PageTakenError
+            except PageTakenError:
+                lost += 1
+                if lost > 3 or not self.is_open:
+                    _answer(tickets, outcomes)
+                    raise BookLostError(self.number) from None
+                await self._fence()
+                continue
+            outcomes.extend(decided)
+        if self.head - self.applied > self._distance:
+            await self.flush()
+        _answer(tickets, outcomes)
+
+    def _decide(
+        self, part: Sequence[tuple[Request, datetime]]
+    ) -> tuple[dict[str, Record[S]], list[Entry], list[Outcome]]:
+        """Decide requests on drafts until a page is full; pure but for the salts."""
+        drafts: dict[str, Record[S]] = {}
+        entries: list[Entry] = []
+        outcomes: list[Outcome] = []
+        size, page, salt = 0, self.head + 1, ids.salts(len(part))
+        for n, (request, now) in enumerate(part):
+            record = (drafts.get(request.stream) or self._records[request.stream]).draft()
+            outcome, events, source = self._decide_one(record, request, now)
+            weight = sum(len(event.value) for event in events) + 400
+            if size + weight > MAX_PAGE_BYTES and entries:
+                break
+            outcomes.append(outcome)
+            if outcome.result in ("failed", "duplicate") or not (events or source):
+                continue
+            drafts[request.stream] = record
+            size += weight
+            record.version += 1
+            record.page = page
+            if source is not None:
+                record.seen[source[0]] = record.seen.get(source[0], NOTHING_SEEN).plus(source[1])
+            said = (record.correlation, source, tuple(events))
+            content = (request.stream, record.version, request.cause, *said)
+            entries.append(Entry(*content, salt[n], digest(salt[n], *content)))
+        return drafts, entries, outcomes
+
+    def _decide_one(self, record: Record[S], request: Request, now: datetime) -> _Decision:
+        if _is_known(record, request.source):
+            return _Decision(Outcome("duplicate", state=record.body))
+        record.correlation = record.correlation or request.correlation or request.stream
+        if isinstance(request.command, Replay):
+            return self._replay(record, request, request.command, now)
+        if record.parked and request.record is None:
+            return _Decision(Outcome("refused", refusal=PARKED, state=record.body))
+        if isinstance(request.command, Park):
+            return self._park(record, request, request.command.reason, now)
+        if record.parked:
+            return self._park(record, request, f"waits behind {record.parked[0].origin}", now, "parked")
+        try:
+            decided = self._decider.decide(record.body, request.command, now)
+            if isinstance(decided, Refusal):
+                source = request.source if request.record is not None else None
+                return _Decision(Outcome("refused", refusal=decided, state=record.body), (), source)
+            events = self._take(record, decided, request.cause, now)
+        except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad request harms no other
+            if request.record is None:
+                return _Decision(Outcome("failed", error=error, state=record.body))
+            return self._park(record, request, f"{type(error).__name__}: {error}", now)
+        result = "applied" if events else "nothing"
+        return _Decision(Outcome(result, tuple(decided), state=record.body), events, request.source)
+
+    def _park(
+        self, record: Record[S], request: Request, reason: str, now: datetime, result: str = "dead_letter"
+    ) -> _Decision:
+        """Keep a record in its stream's state and say it among the dead letters; it is not *seen* by that."""
+        if request.record is None:
+            raise TypeError("only a record can be parked")
+        letter = DeadLetter.of(request.stream, request.record, reason, request.source)
+        events = self._take(record, [letter], request.cause, now)
+        key = letter.key_text if letter.key_text is not None else request.stream
+        said = Event(f"{request.record.topic}-dlq", "dead-letter", key, request.record.value, reason)
+        return _Decision(Outcome(result, (letter,), state=record.body), [*events, said])
+
+    def _replay(self, record: Record[S], request: Request, replay: Replay, now: datetime) -> _Decision:
+        """Take the first dead letter out and apply it in the same entry; it stays first if it fails again."""
+        if not record.parked:
+            return _Decision(Outcome("nothing", state=record.body))
+        letter = record.parked[0]
+        try:
+            again = replay.read(letter.record())
+            decided: Sequence[Fact] | Refusal = ()
+            source = letter.source
+            if again is not None:
+                if isinstance(again.command, Park):
+                    raise StillUnreadableError(again.command.reason)
+                if again.stream != request.stream:
+                    raise StillUnreadableError(f"it belongs to {again.stream}")
+                source = again.source
+                if not _is_applied(record, source):
+                    decided = self._decider.decide(record.body, again.command, now)
+            facts = () if isinstance(decided, Refusal) else tuple(decided)
+            taken = DeadLetterReplayed(stream=request.stream, origin=letter.origin)
+            events = self._take(record, [taken, *facts], again.cause if again else request.cause, now)
+        except Exception as error:  # noqa: BLE001 the dead-letter edge again: the letter stays where it is
+            return _Decision(Outcome("failed", error=error, state=record.body))
+        return _Decision(Outcome("applied", facts, state=record.body), events, source)
+
+    def _take(self, record: Record[S], facts: Sequence[Fact], cause: str, now: datetime) -> list[Event]:
+        """Serialise facts and let them change the record, all or none."""
+        events: list[Event] = []
+        sequences, body, parked = dict(record.sequences), record.body, record.parked
+        try:
+            for fact in facts:
+                key = fact.subject
+                value = encode(
+                    fact,
+                    source=self._source,
+                    sequence=record.sequences.get(key, 0) + 1,
+                    time=now,
+                    correlation=record.correlation,
+                    cause=cause,
+                )
+                if len(value) > MAX_FACT_BYTES and not isinstance(fact, DeadLetter):
+                    raise FactTooLargeError(f"{fact.type}: {len(value)} bytes")
+                events.append(Event(fact.topic, fact.type, key, value))
+                self._shape.take(record, key, fact)
+        except BaseException:
+            record.sequences, record.body, record.parked = sequences, body, parked
+            raise
+        return events
+
+    # -- keeping ----------------------------------------------------------------------------------
+
+    async def _append(self, entries: Sequence[Entry], now: datetime) -> Page:
+        """Insert the next page; when in doubt, the page itself tells what happened."""
+        page = seal(self.number, self.head + 1, entries, self._actor, max(to_micros(now), self.at), self.hash)
+        async for attempt in stamina.retry_context(
+            on=StoreUnavailableError, attempts=None, timeout=60.0, wait_initial=0.05, wait_max=2.0
+        ):
+            with attempt:
+                try:
+                    await self._store.insert_page(page)
+                except (PageTakenError, StoreUnavailableError) as doubt:
+                    there = await self._store.read_pages(self.number, [page.number])
+                    if there and there[0].hash != page.hash:
+                        raise PageTakenError(page.id) from doubt
+                    if not there:
+                        raise StoreUnavailableError(page.id) from doubt
+        return page
+
+    async def peek(self, stream: str) -> S:
+        """Return a stream's state as it stands; for readers, it changes nothing."""
+        return (await self.peek_all([stream]))[stream]
+
+    async def peek_all(self, streams: Collection[str]) -> dict[str, S]:
+        """Return the states of streams, in one query."""
+        found = {stream: self._records[stream].body for stream in streams if stream in self._records}
+        absent = [stream for stream in streams if stream not in found]
+        if absent:
+            stored = [self._shape.from_document(d) for d in await self._store.load_states(absent)]
+            found |= {record.stream: record.body for record in stored}
+        return {
+            stream: found[stream] if stream in found else self._shape.initial(stream) for stream in streams
+        }
+
+    async def _load(self, streams: Collection[str]) -> None:
+        """Bring states into memory, in one query; only between pages."""
+        absent = [stream for stream in streams if stream not in self._records]
+        if not absent:
+            return
+        for document in await self._store.load_states(absent):
+            self._records.setdefault(document["_id"], self._shape.from_document(document))
+        for stream in absent:
+            if stream not in self._records:
+                self._records[stream] = self._shape.new(stream)
+
+    async def flush(self) -> None:
+        """Write the states of all pages so far, and the mark that says so."""
+        async with self._flushing:
+            head, streams = self.head, list(self._unwritten)
+            if head == self.applied:
+                return
+            for n in range(0, len(streams), FLUSHED_AT_ONCE):
+                records = [self._records[stream] for stream in streams[n : n + FLUSHED_AT_ONCE]]
+                written = [(record.stream, record.page) for record in records]
+                await self._store.write_states(
+                    [self._shape.to_document(record, self.number) for record in records]
+                )
+                for stream, page in written:
+                    if self._records[stream].page == page:
+                        del self._unwritten[stream]
+            await self._store.set_marks(self.number, {"applied": head})
+            self.applied = head
+
+    def _forget(self) -> None:
+        """Let go of the states longest in memory when there are too many; only between pages."""
+        surplus = len(self._records) - self._remembered
+        if surplus > 0:
+            old = [s for s in self._records if s not in self._unwritten][:surplus]
+            for stream in old:
+                del self._records[stream]
+
+    async def close(self) -> None:
+        """Stop writing: finish the page at hand, write the states, refuse what comes."""
+        self.is_open = False
+        async with self._turn:
+            await self.flush()
+
+    def undecided_since(self) -> datetime | None:
+        """Return the moment of the oldest request whose page is not yet known to be durable."""
+        return min((ticket.at for ticket in (*self._waiting, *self._writing)), default=None)
+
+    async def is_overtaken(self) -> bool:
+        """Tell whether another writer has appended a page."""
+        return bool(await self._store.read_pages(self.number, [self.head + 1]))
+
+    # -- waking -----------------------------------------------------------------------------------
+
+    def _expect(self, record: Record[S]) -> None:
+        wake_at = None if record.parked else self._shape.wake_at(record.body)
+        if wake_at is not None and wake_at <= self._wakes_until:
+            heapq.heappush(self.wakes, (wake_at, record.stream))
+
+    async def due(self, now: datetime) -> list[str]:
+        """Return the streams whose moment has come, the earliest first, and expect them no more."""
+        micros = to_micros(now)
+        if micros >= self._wakes_until:
+            await self._look_ahead(to_micros(now + WINDOW))
+        due: dict[str, None] = {}
+        while self.wakes and self.wakes[0][0] <= micros:
+            moment, stream = heapq.heappop(self.wakes)
+            record = self._records.get(stream)
+            if record is None or (not record.parked and self._shape.wake_at(record.body) == moment):
+                due[stream] = None
+        return list(due)
+
+    async def _look_ahead(self, until: int) -> None:
+        """Bring the moments up to *until* into memory, those of unwritten states included."""
+        await self.flush()
+        self._wakes_until, self.wakes = until, []
+        for stream in self._unwritten:
+            self._expect(self._records[stream])
+        stored = await self._store.waking(self.number, until, WINDOW_LIMIT)
+        for row in stored:
+            heapq.heappush(self.wakes, row)
+        if len(stored) == WINDOW_LIMIT:
+            self._wakes_until = stored[-1][0]
+
+    async def next_wake(self) -> int | None:
+        """Return the next moment at which a stream wakes, in microseconds."""
+        if self._next_wake[0] != self.head:
+            await self.flush()
+            head = self.applied
+            stored = await self._store.waking(self.number, to_micros(FAR), 1)
+            self._next_wake = (head, stored[0][0] if stored else None)
+        return self._next_wake[1]

@@ -1,0 +1,209 @@
+"""HTTP: the routes that every service has, RFC 9457 problem details, body limits, tokens."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from swagger_ui_bundle import swagger_ui_path
+
+from shared.access import Identity, InvalidTokenError, Verifier
+from shared.book import BookLostError
+from shared.clock import monotonic
+from shared.metrics import REQUESTS
+from shared.store import StoreUnavailableError
+
+PROBLEM = "application/problem+json"
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+log = structlog.get_logger()
+
+_TITLES = {
+    400: ("Bad request", "请求有误"),
+    401: ("Token missing or invalid", "缺少令牌或令牌无效"),
+    403: ("Not allowed", "无权操作"),
+    404: ("Not found", "未找到"),
+    405: ("Method not allowed", "不支持的请求方法"),
+    409: ("The business says no", "业务规则不允许"),
+    413: ("Body too large", "请求内容过大"),
+    422: ("Invalid input", "输入无效"),
+    500: ("Internal error", "内部错误"),
+    503: ("Not ready, try again", "暂不可用，请稍后重试"),
+}
+
+
+class ProblemError(Exception):
+    """A request cannot be done: RFC 9457 problem details in both languages."""
+
+    def __init__(self, status: int, word: str, reason: str, reason_zh: str, **more: Any) -> None:
+        """Say *word* to programs and the reason to people."""
+        super().__init__(reason)
+        self.status, self.word, self.reason, self.reason_zh, self.more = status, word, reason, reason_zh, more
+
+
+def problem(request: Request, status: int, word: str, reason: str, reason_zh: str, **more: Any) -> JSONResponse:
+    """Return problem details in the language that the caller prefers."""
+    title = _TITLES.get(status, _TITLES[500])
+    chinese = request.headers.get("accept-language", "").lower().startswith("zh")
+    body = {
+        "type": f"urn:zeren:problem:{word}",
+        "title": title[1 if chinese else 0],
+        "status": status,
+        "detail": reason_zh if chinese else reason,
+        **more,
+    }
+    language = {"Content-Language": "zh-CN" if chinese else "en"}
+    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=language)
+
+
+class BodyLimit:
+    """Refuses a body that is larger than allowed, however it is announced."""
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
+        """Let at most *limit* bytes through to *app*."""
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what is received."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        received = int(length) if length.isdigit() else 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                raise ProblemError(413, "too_large", f"at most {self._limit} bytes", f"最多 {self._limit} 字节")
+            return message
+
+        if received > self._limit:
+            answer = problem(
+                Request(scope), 413, "too_large", f"at most {self._limit} bytes", f"最多 {self._limit} 字节"
+            )
+            await answer(scope, receive, send)
+            return
+        received = 0
+        await self._app(scope, counted, send)
+
+
+async def _identity(
+    request: Request, token: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+) -> Identity:
+    verifier: Verifier = request.app.state.verifier
+    try:
+        return verifier.identify(token.credentials if token else "")
+    except InvalidTokenError as error:
+        raise ProblemError(401, "invalid_token", str(error), "令牌无效") from error
+
+
+Caller = Annotated[Identity, Depends(_identity)]
+"""Who is asking; a route that takes it is closed to everybody without a token."""
+
+
+def require(allowed: bool, reason: str, reason_zh: str) -> None:  # noqa: FBT001 the condition itself
+    """Refuse with 403 unless *allowed*."""
+    if not allowed:
+        raise ProblemError(403, "not_allowed", reason, reason_zh)
+
+
+def api(
+    service: str,
+    *,
+    router: APIRouter,
+    verifier: Verifier,
+    is_ready: Callable[[], str | None],
+    progress: Callable[[], Awaitable[dict[str, Any]]],
+    context: Any,
+) -> FastAPI:
+    """Return a service's HTTP application; ``context`` is what its routes find in ``app.state.context``."""
+    app = FastAPI(title=f"Zeren · {service}", version="1", docs_url=None, redoc_url=None)
+    app.state.verifier, app.state.context = verifier, context
+    app.include_router(router)
+    app.add_middleware(BodyLimit)
+    _add_plumbing(app, is_ready, progress)
+    _add_problems(app)
+
+    @app.middleware("http")
+    async def canonical_line(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        began = monotonic()
+        answer = await call_next(request)
+        took = monotonic() - began
+        REQUESTS.labels(service, request.method, str(answer.status_code)).observe(took)
+        if request.url.path.startswith("/v1/") and request.url.path != "/v1/progress":
+            log.info(
+                "request",
+                method=request.method,
+                path=request.url.path,
+                status=answer.status_code,
+                duration_ms=round(took * 1000, 2),
+            )
+        return answer
+
+    return app
+
+
+def _add_plumbing(
+    app: FastAPI, is_ready: Callable[[], str | None], progress: Callable[[], Awaitable[dict[str, Any]]]
+) -> None:
+    app.mount("/docs/assets", StaticFiles(directory=str(swagger_ui_path)))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger-ui.css",
+            swagger_favicon_url="/docs/assets/favicon-32x32.png",
+        )
+
+    @app.get("/live", include_in_schema=False)
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @app.get("/ready", include_in_schema=False)
+    async def ready() -> JSONResponse:
+        reason = is_ready()
+        return JSONResponse({"ready": reason is None, "reason": reason}, status_code=503 if reason else 200)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/v1/progress", tags=["plumbing"])
+    async def how_far(_: Caller) -> dict[str, Any]:
+        """How far this service has heard, decided and said, in microseconds of business time."""
+        return await progress()
+
+
+def _add_problems(app: FastAPI) -> None:
+    @app.exception_handler(ProblemError)
+    async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
+        return problem(request, error.status, error.word, error.reason, error.reason_zh, **error.more)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [{"field": ".".join(map(str, e["loc"])), "reason": e["msg"]} for e in error.errors()]
+        return problem(request, 422, "invalid", "some fields are invalid", "部分字段无效", errors=fields)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        title = _TITLES.get(error.status_code, _TITLES[500])
+        return problem(request, error.status_code, "http", str(error.detail), title[1])
+
+    @app.exception_handler(BookLostError)
+    @app.exception_handler(StoreUnavailableError)
+    async def on_unavailable(request: Request, _: Exception) -> JSONResponse:
+        return problem(request, 503, "unavailable", "try again in a moment", "请稍后重试")

@@ -1,0 +1,230 @@
+"""Kafka: topics made from the registry, the relay's outlet, batch subscribers with offsets of our own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import stamina
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError, for_code
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import TopicPartition as SubscribedPartition
+from faststream.kafka.message import FAKE_CONSUMER
+
+from shared import ids
+from shared.clock import monotonic
+from shared.relay import BrokerUnavailableError, Outbound
+from shared.state import Inbound
+from shared.store import StoreUnavailableError
+
+INCARNATION = "zeren-incarnation"
+"""One record lies here, written when the topics are made: it names the data that the broker holds."""
+BATCH_BYTES = 512 * 1024
+COMMIT_EVERY = 1.0
+"""Seconds: offsets behind which nothing but Said lies need not be committed at once."""
+
+log = structlog.get_logger()
+
+Apply = Callable[[Sequence[Inbound]], Awaitable[dict[tuple[str, int], int]]]
+
+
+class TopicMismatchError(Exception):
+    """A topic has another number of partitions than the contract says."""
+
+
+async def make_topics(address: str, topics: Sequence[str], partitions: int) -> str:
+    """Make the topics that do not exist and return the incarnation of the broker's data.
+
+    Raises:
+        TopicMismatchError: a topic exists with another number of partitions.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        wanted = [NewTopic(name, partitions, 1) for name in topics] + [NewTopic(INCARNATION, 1, 1)]
+        answer = await admin.create_topics(wanted)
+        for _, code, *_ in answer.topic_errors:
+            if code and for_code(code) is not TopicAlreadyExistsError:
+                raise for_code(code)
+        for topic in await admin.describe_topics(list(topics)):
+            if len(topic["partitions"]) != partitions:
+                raise TopicMismatchError(f"{topic['topic']}: {len(topic['partitions'])}, not {partitions}")
+    finally:
+        await admin.close()
+    known = await read_incarnation(address)
+    if known is None:
+        producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
+        await producer.start()
+        try:
+            await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
+        finally:
+            await producer.stop()
+        known = await read_incarnation(address)
+    if known is None:
+        raise BrokerUnavailableError("the incarnation was written but cannot be read")
+    return known
+
+
+async def read_incarnation(address: str) -> str | None:
+    """Return the identity of the data that the broker holds; None if it has none yet."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        partition = TopicPartition(INCARNATION, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        found = await consumer.getmany(partition, timeout_ms=2_000, max_records=1)
+        records = found.get(partition)
+        return records[0].value.decode() if records and records[0].value else None
+    finally:
+        await consumer.stop()
+
+
+class KafkaOutlet:
+    """``shared.relay.Outlet`` on aiokafka: batches per partition, acknowledged by all replicas."""
+
+    def __init__(self, address: str) -> None:
+        """Speak to the broker at *address*."""
+        self._address = address
+        self._producer: AIOKafkaProducer | None = None
+        self._incarnation: str | None = None
+
+    async def start(self) -> None:
+        """Connect."""
+        self._producer = AIOKafkaProducer(bootstrap_servers=self._address, acks="all", max_batch_size=BATCH_BYTES)
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def incarnation(self) -> str:
+        """Return the identity of the broker's data, read afresh after every trouble."""
+        if self._incarnation is None:
+            try:
+                self._incarnation = await read_incarnation(self._address)
+            except KafkaError as error:
+                raise BrokerUnavailableError(str(error)) from error
+            if self._incarnation is None:
+                raise BrokerUnavailableError("the topics were not made yet")
+        return self._incarnation
+
+    async def send(self, records: Sequence[Outbound]) -> None:
+        """Send records in order per partition; return once all replicas have them."""
+        producer = self._producer
+        if producer is None:
+            raise BrokerUnavailableError("not started")
+        try:
+            pending = []
+            builders: dict[tuple[str, int], Any] = {}
+            for record in records:
+                tp = (record.topic, record.partition)
+                key = None if record.key is None else record.key.encode()
+                headers = [] if record.reason is None else [("dlq-reason", record.reason.encode())]
+                builder = builders.get(tp) or builders.setdefault(tp, producer.create_batch())
+                if builder.append(timestamp=None, key=key, value=record.value, headers=headers) is None:
+                    pending.append(await producer.send_batch(builder, record.topic, partition=record.partition))
+                    builder = builders[tp] = producer.create_batch()
+                    builder.append(timestamp=None, key=key, value=record.value, headers=headers)
+            for (topic, partition), builder in builders.items():
+                pending.append(await producer.send_batch(builder, topic, partition=partition))
+            await asyncio.gather(*pending)
+        except KafkaError as error:
+            self._incarnation = None
+            raise BrokerUnavailableError(str(error)) from error
+
+
+class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Hands the books of partitions over when the group is dealt anew."""
+
+    def __init__(
+        self, assigned: Callable[[set[int]], Awaitable[None]], revoked: Callable[[set[int]], Awaitable[None]]
+    ) -> None:
+        """Call back with the numbers of the partitions."""
+        self._assigned, self._revoked = assigned, revoked
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Let go of the books of these partitions."""
+        await self._revoked({tp.partition for tp in revoked})
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Take the books of these partitions over."""
+        await self._assigned({tp.partition for tp in assigned})
+
+
+def new_broker(address: str) -> KafkaBroker:
+    """Return FastStream's broker for subscribers; topics are never made by themselves."""
+    return KafkaBroker(address, allow_auto_create_topics=False, logger=None)
+
+
+def subscribe(
+    broker: KafkaBroker,
+    topics: Sequence[str],
+    *,
+    apply: Apply,
+    stop: Callable[[Exception], None],
+    group: str | None,
+    partitions: int,
+    session_ms: int = 10_000,
+    listener: ConsumerRebalanceListener | None = None,
+) -> None:
+    """Subscribe to *topics*: in *group* with explicit offsets, or without one to all partitions from the start.
+
+    What *apply* raises for good is given to *stop*, because what is not applied may not be passed over.
+    """
+    options: dict[str, Any] = {
+        "batch": True,
+        "max_records": 1_000,
+        "batch_timeout_ms": 10,
+        "fetch_max_wait_ms": 50,
+        "auto_offset_reset": "earliest",
+        "ack_policy": AckPolicy.MANUAL,
+        "parser": _unparsed,
+        "decoder": _undecoded,
+    }
+    if group is None:
+        wanted = [SubscribedPartition(topic, n) for topic in topics for n in range(partitions)]
+        subscriber = broker.subscriber(partitions=wanted, **options)
+    else:
+        heartbeat = {"session_timeout_ms": session_ms, "heartbeat_interval_ms": session_ms // 3}
+        subscriber = broker.subscriber(*topics, group_id=group, listener=listener, **heartbeat, **options)
+    committed_at = 0.0
+
+    @subscriber
+    async def on_batch(message: KafkaMessage) -> None:
+        nonlocal committed_at
+        records: Sequence[Any] = message.raw_message
+        batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"") for r in records]
+        try:
+            async for attempt in stamina.retry_context(on=StoreUnavailableError, attempts=None, timeout=240.0):
+                with attempt:
+                    offsets = await apply(batch)
+        except Exception as error:  # noqa: BLE001 an unapplied batch may not be passed over: the process stops
+            stop(error)
+            return
+        consumer: Any = subscriber.consumer
+        lost = {(r.topic, r.partition): r.offset for r in reversed(batch) if (r.topic, r.partition) not in offsets}
+        for tp, offset in lost.items():
+            with suppress(IllegalStateError):
+                consumer.seek(TopicPartition(*tp), offset)
+        facts = any(record.key is not None for record in batch)
+        if group is not None and offsets and (facts or monotonic() - committed_at > COMMIT_EVERY):
+            committed_at = monotonic()
+            try:
+                await consumer.commit({TopicPartition(*tp): offset for tp, offset in offsets.items()})
+            except (CommitFailedError, IllegalStateError):
+                log.info("offsets_not_committed", reason="the group was dealt anew")
+
+
+async def _unparsed(message: Any, _: Any) -> KafkaMessage:
+    """Hand the records on as they are: each is read by itself, so that a bad one harms no other."""
+    return KafkaMessage(body=b"", raw_message=message, consumer=FAKE_CONSUMER)
+
+
+async def _undecoded(_: KafkaMessage, __: Any) -> bytes:
+    return b""

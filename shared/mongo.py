@@ -1,0 +1,189 @@
+"""The one file that knows the database driver: pages, states, marks and leases of one service."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Literal
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, ExecutionTimeout, WTimeoutError
+from pymongo.read_concern import ReadConcern
+
+from shared.clock import Reading, from_micros, real_now, to_micros
+from shared.ledger import Page, from_document, page_id, to_document
+from shared.store import Document, PageTakenError, StoreUnavailableError
+
+DUPLICATE_KEY = 11000
+Index = Sequence[tuple[str, int]]
+
+
+def connect(uri: str, driver: Literal["motor", "pymongo"] = "motor") -> Any:
+    """Return a client of the chosen driver; nothing is sent before it is used."""
+    make: Any = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
+    return make(uri, tz_aware=True, serverSelectionTimeoutMS=5_000, socketTimeoutMS=20_000)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the driver raises when the database is away into our own error."""
+    try:
+        yield
+    except (ConnectionFailure, ExecutionTimeout, WTimeoutError) as error:
+        raise StoreUnavailableError(str(error)) from error
+
+
+class MongoStore:
+    """``shared.store.Store`` on MongoDB's wire protocol: write concern majority with journal."""
+
+    def __init__(self, client: Any, database: str) -> None:
+        """Use *database* of *client*."""
+        self.client = client
+        self.database = client.get_database(
+            database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority")
+        )
+        self.pages = self.database["pages"]
+        self.states = self.database["states"]
+        self._marks = self.database["marks"]
+        self._owners = self.database["owners"]
+
+    async def make_indexes(self, views: Sequence[Index] = ()) -> None:
+        """Make the indexes of the kit and of a service's queries over ``states``."""
+        with _translated():
+            await self.states.create_index([("book", 1), ("wake_at", 1)], name="wakes")
+            for view in views:
+                await self.states.create_index(list(view))
+
+    async def insert_page(self, page: Page) -> None:
+        """Insert a page durably; raise PageTakenError if its number is taken."""
+        with _translated():
+            try:
+                await self.pages.insert_one(to_document(page))
+            except DuplicateKeyError as error:
+                raise PageTakenError(page.id) from error
+
+    async def read_pages(self, book: int, numbers: Sequence[int]) -> list[Page]:
+        """Return the pages of these numbers that exist, in order; by ``_id``, as a range may scan."""
+        wanted = [page_id(book, number) for number in numbers]
+        with _translated():
+            found = await self.pages.find({"_id": {"$in": wanted}}).to_list(len(wanted))
+        return sorted((from_document(document) for document in found), key=lambda page: page.number)
+
+    async def load_states(self, streams: Collection[str]) -> list[Document]:
+        """Return the stored states of these streams."""
+        with _translated():
+            found: list[Document] = await self.states.find({"_id": {"$in": list(streams)}}).to_list(len(streams))
+        return found
+
+    async def write_states(self, documents: Sequence[Document]) -> None:
+        """Write each state over an older one only; a newer one there is left as it is."""
+        writes = [
+            ReplaceOne({"_id": document["_id"], "page": {"$lt": document["page"]}}, document, upsert=True)
+            for document in documents
+        ]
+        with _translated():
+            try:
+                await self.states.bulk_write(writes, ordered=False)
+            except BulkWriteError as error:
+                if any(e["code"] != DUPLICATE_KEY for e in error.details["writeErrors"]):
+                    raise
+
+    async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
+        """Return ``(wake_at, stream)`` of a book up to a moment, in order."""
+        query = {"book": book, "wake_at": {"$lte": until}}
+        with _translated():
+            rows = (
+                await self.states.find(query, {"wake_at": 1}).sort("wake_at", 1).limit(limit).to_list(limit)
+            )
+        return [(row["wake_at"], row["_id"]) for row in rows]
+
+    async def marks(self, book: int) -> Mapping[str, Any]:
+        """Return the marks of a book."""
+        with _translated():
+            found: Document | None = await self._marks.find_one({"_id": book})
+        return found or {}
+
+    async def set_marks(self, book: int, marks: Mapping[str, Any]) -> None:
+        """Set marks of a book; what was applied never goes back."""
+        update: Document = {"$set": {key: value for key, value in marks.items() if key != "applied"}}
+        if "applied" in marks:
+            update = {"$max": {"applied": marks["applied"]}} | ({"$set": update["$set"]} if update["$set"] else {})
+        with _translated():
+            await self._marks.bulk_write([UpdateOne({"_id": book}, update, upsert=True)])
+
+    async def find_states(self, where: Mapping[str, Any]) -> list[Document]:
+        """Return the states that an indexed query finds, in order of their stream."""
+        with _translated():
+            found: list[Document] = await self.states.find(dict(where)).to_list(None)
+        return sorted(found, key=lambda document: str(document["_id"]))
+
+    async def newest_at(self, book: int) -> int:
+        """Return the moment of a book's newest page in microseconds, 0 if it has none."""
+        number = (await self.marks(book)).get("applied", 0)
+        newest = 0
+        while pages := await self.read_pages(book, range(max(number, 1), number + 64)):
+            newest, number = pages[-1].at, pages[-1].number + 1
+        return newest
+
+    async def claim(self, book: int, owner: str, address: str, lease: timedelta) -> bool:
+        """Take or keep the lease of a book; tell whether it is ours. Leases are real time."""
+        now = real_now()
+        with _translated():
+            try:
+                result = await self._owners.update_one(
+                    {"_id": book, "$or": [{"owner": owner}, {"until": {"$lt": to_micros(now)}}]},
+                    {"$set": {"owner": owner, "address": address, "until": to_micros(now + lease)}},
+                    upsert=True,
+                )
+            except DuplicateKeyError:
+                return False
+        return bool(result.matched_count or result.upserted_id is not None)
+
+    async def release(self, book: int, owner: str) -> None:
+        """Give a lease back."""
+        with _translated():
+            await self._owners.update_one({"_id": book, "owner": owner}, {"$set": {"until": 0}})
+
+    async def owner(self, book: int) -> str | None:
+        """Return the address of the replica that holds a book."""
+        with _translated():
+            found = await self._owners.find_one({"_id": book})
+        return found["address"] if found and found["until"] > to_micros(real_now()) else None
+
+
+class ClockDocument:
+    """The one document of the hurried clock."""
+
+    def __init__(self, client: Any) -> None:
+        """Keep it in a database of its own."""
+        self._clock = client["clock"]["clock"]
+
+    async def read(self) -> Reading:
+        """Return what the document says."""
+        with _translated():
+            found = await self._clock.find_one({"_id": "clock"})
+        if found is None:
+            raise StoreUnavailableError("nobody has set the story's clock")
+        return Reading(from_micros(found["real"]), from_micros(found["story"]), found["speed"])
+
+    async def write(self, reading: Reading) -> None:
+        """Set the clock for everybody."""
+        document = {"real": to_micros(reading.real), "story": to_micros(reading.story), "speed": reading.speed}
+        with _translated():
+            await self._clock.replace_one({"_id": "clock"}, {"_id": "clock", **document}, upsert=True)
+
+
+async def insert_new(collection: Any, documents: Sequence[Document]) -> list[Document]:
+    """Insert the documents whose ``_id`` is new and return them; what is there already stays as it is."""
+    if not documents:
+        return []
+    with _translated():
+        try:
+            await collection.insert_many(list(documents), ordered=False)
+        except BulkWriteError as error:
+            faults = error.details["writeErrors"]
+            if any(e["code"] != DUPLICATE_KEY for e in faults):
+                raise
+            known = {e["index"] for e in faults}
+            return [document for n, document in enumerate(documents) if n not in known]
+    return list(documents)

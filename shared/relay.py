@@ -1,0 +1,227 @@
+"""The only way out: what lies in the books is said on Kafka in page order, and then that all is said."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from contracts.envelope import Said, encode_said
+from shared.book import Book
+from shared.clock import Clock, monotonic
+from shared.ids import partition_of
+from shared.ledger import Page
+from shared.store import Store, StoreUnavailableError
+
+PAGES_AT_ONCE = 32
+SOONER = 10
+"""After pages Said comes so many times sooner than without."""
+MARKED_EVERY = 0.2
+"""Seconds between two writings of a mark: what was said since then is said again after a crash."""
+
+
+class Outbound(NamedTuple):
+    """A record on its way to Kafka."""
+
+    topic: str
+    partition: int
+    key: str | None
+    value: bytes
+    reason: str | None = None
+
+
+class BrokerUnavailableError(Exception):
+    """The broker did not take what was sent; some of it may have arrived."""
+
+
+class Outlet(Protocol):
+    """What the relay asks of a broker."""
+
+    async def send(self, records: Sequence[Outbound]) -> None:
+        """Send records, in order per partition, and return once all replicas have them."""
+
+    async def incarnation(self) -> str:
+        """Return the identity of the broker's data: another one if it came back empty."""
+
+
+class Relay:
+    """One process's relay over all the books that it writes.
+
+    ``tell`` is called with what was said, before it is marked: telling people hangs on published facts.
+    """
+
+    def __init__(
+        self,
+        books: Callable[[], Iterable[Book[Any]]],
+        *,
+        store: Store,
+        outlet: Outlet,
+        clock: Clock,
+        source: str,
+        topics: Sequence[str],
+        partitions: int,
+        of: int,
+        every: timedelta,
+        tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None,
+    ) -> None:
+        """Say what *books* hold; say Said on *topics* *every* so often."""
+        self._books = books
+        self._store = store
+        self._outlet = outlet
+        self._clock = clock
+        self._source = source
+        self._topics = topics
+        self._partitions = partitions
+        self._of = of
+        self._every = every.total_seconds()
+        self._tell = tell
+        self._wake = asyncio.Event()
+        self._marked: dict[int, int] = {}
+        self._marked_at = 0.0
+        self._said_at = 0.0
+        self._is_fresh = False
+        self.through: datetime | None = None
+        """What this process has last said of itself."""
+
+    def nudge(self) -> None:
+        """Tell the relay that there is a new page."""
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """Let the next Said come at once: the clock has jumped."""
+        self._said_at = 0.0
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled; a broker or a database that is away is tried again."""
+        while True:
+            self._wake.clear()
+            try:
+                if not await self.say_pages():
+                    await self._rest()
+            except (BrokerUnavailableError, StoreUnavailableError):
+                await asyncio.sleep(0.5)
+
+    async def _rest(self) -> None:
+        """With nothing left to say, say that; soon after pages, otherwise every so often."""
+        every = self._every / SOONER if self._is_fresh else self._every
+        if monotonic() - self._said_at >= every:
+            self._said_at, self._is_fresh = monotonic(), False
+            await self.say_said()
+            every = self._every
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.001, self._said_at + every - monotonic())):
+                await self._wake.wait()
+
+    async def say_pages(self) -> bool:
+        """Say what is unsaid, a few pages of each book; tell whether there is more."""
+        incarnation = await self._outlet.incarnation()
+        work: list[tuple[Book[Any], Sequence[Page]]] = []
+        for book in list(self._books()):
+            if book.incarnation != incarnation:
+                book.said, book.incarnation = 0, incarnation
+                self._marked.pop(book.number, None)
+            if book.said < book.head:
+                work.append((book, await self._unsaid(book)))
+        if not work:
+            await self._mark(force=False)
+            return False
+        await self._outlet.send(
+            [
+                Outbound(
+                    event.topic,
+                    partition_of(event.key, self._partitions),
+                    event.key,
+                    event.value,
+                    event.reason,
+                )
+                for _, pages in work
+                for page in pages
+                for entry in page.entries
+                for event in entry.events
+                if event.topic is not None
+            ]
+        )
+        for book, pages in work:
+            if self._tell is not None:
+                await self._tell(book, pages)
+            book.said = pages[-1].number
+        self._is_fresh = True
+        await self._mark(force=False)
+        return any(book.said < book.head for book, _ in work)
+
+    async def _unsaid(self, book: Book[Any]) -> Sequence[Page]:
+        """Return the next pages to say, from memory if they are still there."""
+        first, last = book.said + 1, min(book.head, book.said + PAGES_AT_ONCE)
+        if book.tail and book.tail[0].number <= first:
+            start = first - book.tail[0].number
+            return [book.tail[n] for n in range(start, start + last - first + 1)]
+        return await self._store.read_pages(book.number, range(first, last + 1))
+
+    async def _mark(self, *, force: bool) -> None:
+        if not force and monotonic() - self._marked_at < MARKED_EVERY:
+            return
+        self._marked_at = monotonic()
+        moved = [(b, b.said) for b in self._books() if self._marked.get(b.number) != b.said]
+        await asyncio.gather(
+            *(
+                self._store.set_marks(b.number, {"said": said, "incarnation": b.incarnation})
+                for b, said in moved
+            )
+        )
+        self._marked.update((book.number, said) for book, said in moved)
+
+    async def say_said(self) -> None:
+        """Say through when everything that these books decided is out.
+
+        A book with something unsaid, not yet fenced, or overtaken by another writer, is not spoken for.
+        """
+        start = self._clock.now()
+        books = [book for book in self._books() if book.is_open]
+        since = [book.undecided_since() or start for book in books]
+        overtaken = await asyncio.gather(*(book.is_overtaken() for book in books))
+        quiet = [
+            n
+            for n, book in enumerate(books)
+            if book.is_open
+            and book.said == book.head
+            and not overtaken[n]
+            and book.incarnation == books[0].incarnation
+        ]
+        if not quiet:
+            return
+        spoken, through = [books[n] for n in quiet], min(start, *(since[n] for n in quiet))
+        if len(spoken) == len(books):
+            self.through = through
+        numbers = tuple(book.number for book in spoken)
+        heads = tuple(f"{book.number}/{book.head}:{book.hash.hex()}" for book in spoken)
+        await self._outlet.send(
+            [
+                Outbound(
+                    topic,
+                    partition,
+                    None,
+                    encode_said(
+                        Said(
+                            source=self._source,
+                            books=numbers,
+                            of=self._of,
+                            through=through,
+                            incarnation=spoken[0].incarnation,
+                            heads=heads if partition == 0 else (),
+                        ),
+                        topic=topic,
+                        partition=partition,
+                        time=start,
+                    ),
+                )
+                for topic in self._topics
+                for partition in range(self._partitions)
+            ]
+        )
+
+    async def drain(self) -> None:
+        """Say everything there is and mark it; for a stop."""
+        while await self.say_pages():
+            pass
+        await self._mark(force=True)

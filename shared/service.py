@@ -1,0 +1,435 @@
+"""One process of a service: everything that is the same in all of them, put together and run."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+import stamina
+import structlog
+import uvicorn
+from fastapi import APIRouter
+
+from contracts.envelope import Envelope, Fact, Said
+from contracts.topics import FACTS, PARTITIONS, TOPICS
+from contracts.tree import Tree
+from shared import ids, logs, metrics
+from shared.access import Verifier
+from shared.book import PROBE, Book, BookLostError
+from shared.clock import Clock, StoryClock, SystemClock, to_micros
+from shared.consumer import Heard, Intake, OnFact, UnreadableError, read
+from shared.decider import Decider, Outcome, Request
+from shared.http import ProblemError, api
+from shared.kafka import KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
+from shared.ledger import Page
+from shared.mongo import ClockDocument, Index, MongoStore, connect
+from shared.relay import BrokerUnavailableError, Relay
+from shared.settings import Settings
+from shared.state import Inbound
+from shared.store import StoreUnavailableError
+from shared.timer import Timer, Wake
+
+S = TypeVar("S")
+LEASE = timedelta(seconds=10)
+WAITS_FOR_THE_WORLD = {"on": (StoreUnavailableError, BrokerUnavailableError, OSError), "attempts": None, "timeout": 120}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Plan(Generic[S]):
+    """What a service brings along: its table of contents."""
+
+    name: str
+    decider: Decider[S]
+    says: tuple[str, ...]
+    """The topics on which its facts go out."""
+    router: APIRouter
+    books: int
+    """How many books its ledger has, for ever; as many as partitions if it ``hears`` topics."""
+    hears: Mapping[str, OnFact] = field(default_factory=dict)
+    stream_of: Callable[[str], str] = str
+    """The stream here that the key of a heard record speaks of."""
+    reads_directory: bool = False
+    wake: Wake | None = None
+    tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None
+    on_start: Callable[[], Any] | None = None
+    follow: Callable[[Page], None] | None = None
+    """Sees every page of every book it writes, from the first one on, each once and in order."""
+    distance: int = 0
+    """How many pages its stored states may be behind: 0 writes them with the request."""
+    views: Sequence[Index] = ()
+
+
+class Service(Generic[S]):
+    """One running process."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        """Make the parts that a plan is built from; connect to nothing."""
+        self.settings = settings
+        self.name = name
+        self.source = f"/zeren/{name}"
+        self.tree = Tree()
+        self.heard = Heard()
+        self.client = connect(settings.mongo_uri, settings.mongo_driver)
+        self.store = MongoStore(self.client, name)
+        self.clock: Clock = SystemClock()
+        self._story: StoryClock | None = None
+        if settings.clock == "story":
+            self.clock = self._story = StoryClock(ClockDocument(self.client).read, timedelta(milliseconds=25))
+        self.books: dict[int, Book[S]] = {}
+        self.plan: Plan[S]
+        self.actor = ids.actor(name)
+        self._stopping = asyncio.Event()
+        self._fatal: Exception | None = None
+        self._up = False
+        self._turns: dict[int, asyncio.Lock] = {}
+        self._ours: set[int] = set()
+
+    # -- what routes and entrypoints use ----------------------------------------------------------
+
+    async def decide(self, book: int, requests: Sequence[Request]) -> list[Outcome]:
+        """Decide requests of one book here; raise problems for what cannot be done.
+
+        Raises:
+            ProblemError: another replica writes this book, or the business refuses a request.
+        """
+        writer = self.books.get(book)
+        if writer is None:
+            raise BookLostError(book)
+        outcomes = await writer.handle(requests)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.refusal is not None:
+                refusal = outcome.refusal
+                raise ProblemError(409, refusal.word, refusal.reason, refusal.reason_zh)
+        return outcomes
+
+    async def read(self, stream: str) -> S:
+        """Return a stored state of a book that another replica writes; it may be a moment old."""
+        shape = self.plan.decider.shape
+        for document in await self.store.load_states([stream]):
+            return shape.from_document(document).body
+        return shape.initial(stream)
+
+    def opened(self) -> Iterable[Book[S]]:
+        """Return the books that this process writes."""
+        return [book for book in self.books.values() if book.is_open]
+
+    # -- running ----------------------------------------------------------------------------------
+
+    async def run(self, plan: Plan[S]) -> None:
+        """Run until told to stop; raise what made it stop for good."""
+        self.plan = plan
+        logs.configure(self.name, json=self.settings.log_json)
+        log.info("starting", settings=self.settings.model_dump(mode="json", exclude={"mongo_uri"}))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        async for attempt in stamina.retry_context(**WAITS_FOR_THE_WORLD):
+            with attempt:
+                await self._prepare()
+        outlet, broker = KafkaOutlet(self.settings.kafka_address), new_broker(self.settings.kafka_address)
+        await outlet.start()
+        self.relay = Relay(
+            self.opened,
+            store=self.store,
+            outlet=outlet,
+            clock=self.clock,
+            source=self.source,
+            topics=plan.says,
+            partitions=PARTITIONS,
+            of=plan.books,
+            every=self.settings.said_every,
+            tell=plan.tell,
+        )
+        if self._story is not None:
+            self._story.on_jump = self.relay.hurry
+        self._subscribe(broker)
+        self.timer = Timer(self.opened, clock=self.clock, wake=plan.wake) if plan.wake else None
+        server = self._server()
+        tasks = [asyncio.ensure_future(server.serve()), asyncio.ensure_future(self.relay.run())]
+        tasks += [asyncio.ensure_future(self._flush_often()), asyncio.ensure_future(self._measure_often())]
+        if self.timer is not None:
+            tasks.append(asyncio.ensure_future(self.timer.run()))
+        if self._story is not None:
+            tasks.append(asyncio.ensure_future(self._story.run()))
+        if not plan.hears:
+            tasks.append(asyncio.ensure_future(self._keep_leases()))
+        await broker.start()
+        self._up = True
+        waiting = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception():
+                self._fatal = self._fatal or RuntimeError("a task ended")
+                log.error("task_ended", exc_info=task.exception())
+        self._up = False
+        await self._drain(broker, outlet, server, tasks)
+        if self._fatal is not None:
+            raise self._fatal
+
+    async def _prepare(self) -> None:
+        await self.clock.refresh()
+        await self.store.make_indexes(self.plan.views)
+        if self.plan.on_start is not None:
+            await self.plan.on_start()
+        await make_topics(self.settings.kafka_address, all_topics(), PARTITIONS)
+
+    def _subscribe(self, broker: Any) -> None:
+        session_ms = int(self.settings.kafka_session.total_seconds() * 1000)
+        if self.plan.reads_directory:
+            subscribe(broker, ["directory"], apply=self._read_directory, stop=self.stop, group=None, partitions=PARTITIONS)
+        if self.plan.hears:
+            self.intake = Intake(
+                books=lambda record, _: self.books.get(record.partition),
+                topics=self.plan.hears,
+                facts=FACTS,
+                stream_of=self.plan.stream_of,
+                partitions=PARTITIONS,
+                heard=self.heard,
+                on_outcome=lambda topic, type_, result: metrics.RECORDS.labels(topic, type_, result).inc(),
+            )
+            subscribe(
+                broker,
+                list(self.plan.hears),
+                apply=self._apply,
+                stop=self.stop,
+                group=self.name,
+                partitions=PARTITIONS,
+                session_ms=session_ms,
+                listener=Rebalance(self._open_all, self._close_all),
+            )
+
+    async def _apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
+        offsets = await self.intake.apply(records)
+        lost = {record.partition for record in records if (record.topic, record.partition) not in offsets}
+        if lost & self._ours:
+            await self._open_all(lost & self._ours)
+        if self.timer is not None:
+            self.timer.hurry()
+        return offsets
+
+    async def _read_directory(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
+        """Take facts of the directory into the table; whoever reads all of it needs no ledger for it."""
+        saids: list[tuple[Inbound, Said]] = []
+        for record in records:
+            try:
+                found = read(record, FACTS, PARTITIONS)
+            except UnreadableError as error:
+                log.error("directory_fact_unreadable", offset=record.offset, reason=str(error))
+                metrics.RECORDS.labels(record.topic, "unreadable", "ignored").inc()
+                continue
+            if found is None:
+                metrics.RECORDS.labels(record.topic, "unknown", "ignored").inc()
+                continue
+            envelope, fact = found
+            if isinstance(fact, Said):
+                saids.append((record, fact))
+            else:
+                self._take(envelope, fact)
+        for record, said in saids:
+            self.heard.note(record.topic, record.partition, said)
+        if saids and self.timer is not None:
+            self.timer.hurry()
+        return {(record.topic, record.partition): record.offset + 1 for record in records}
+
+    def _take(self, envelope: Envelope, fact: Fact) -> None:
+        self.tree.apply(fact, envelope.sequence)
+        metrics.RECORDS.labels("directory", envelope.type, "applied").inc()
+
+    # -- owning books -----------------------------------------------------------------------------
+
+    async def _open_all(self, numbers: set[int]) -> None:
+        self._ours |= numbers
+        await asyncio.gather(*(self._open(number) for number in numbers))
+
+    async def _open(self, number: int) -> None:
+        async with self._turns.setdefault(number, asyncio.Lock()):
+            if number in self.books and self.books[number].is_open:
+                return
+            book: Book[S] = Book(
+                number,
+                store=self.store,
+                decider=self.plan.decider,
+                clock=self.clock,
+                source=self.source,
+                actor=self.actor,
+                distance=self.plan.distance,
+            )
+            async for attempt in stamina.retry_context(on=StoreUnavailableError, attempts=None, timeout=None):
+                with attempt:
+                    await book.open()
+            if self.plan.follow is not None:
+                await self._follow(book)
+            book.on_page = self._on_page
+            self.books[number] = book
+            self.relay.nudge()
+            log.info("book_opened", book=number, head=book.head, applied=book.applied)
+
+    async def _close_all(self, numbers: set[int]) -> None:
+        self._ours -= numbers
+        for number in numbers:
+            self.heard_nothing_of(number)
+            book = self.books.pop(number, None)
+            if book is not None:
+                with suppress(StoreUnavailableError):
+                    await book.close()
+                log.info("book_closed", book=number, head=book.head)
+
+    def heard_nothing_of(self, partition: int) -> None:
+        """Forget what was heard on a partition that somebody else reads now."""
+        for topic in self.plan.hears:
+            self.heard.forget(topic, partition)
+
+    async def _follow(self, book: Book[S]) -> None:
+        """Show the plan every page so far; the book is open but nobody else has it yet."""
+        if self.plan.follow is not None:
+            for first in range(1, book.head + 1, PROBE):
+                for page in await self.store.read_pages(book.number, range(first, min(first + PROBE, book.head + 1))):
+                    self.plan.follow(page)
+
+    def _on_page(self, page: Page) -> None:
+        if self.plan.follow is not None:
+            self.plan.follow(page)
+        metrics.PAGES.labels(self.name).inc()
+        self.relay.nudge()
+
+    async def _keep_leases(self) -> None:
+        """Claim every book that nobody holds, and keep what is held."""
+        address = self.settings.http_address or f"{self.settings.http_host}:{self.settings.http_port}"
+        while True:
+            for number in range(self.plan.books):
+                try:
+                    ours = await self.store.claim(number, self.actor, address, LEASE)
+                except StoreUnavailableError:
+                    continue
+                if ours and number not in self.books:
+                    await self._open_all({number})
+                elif not ours and number in self.books:
+                    await self._close_all({number})
+            await asyncio.sleep(LEASE.total_seconds() / 4)
+
+    # -- housekeeping -----------------------------------------------------------------------------
+
+    async def _flush_often(self) -> None:
+        while True:
+            await asyncio.sleep(0.2)
+            for book in self.opened():
+                with suppress(StoreUnavailableError):
+                    await book.flush()
+
+    async def _measure_often(self) -> None:
+        written: dict[int, int] = {}
+        while True:
+            await asyncio.sleep(1)
+            books = list(self.opened())
+            metrics.OPEN_BOOKS.labels(self.name).set(len(books))
+            metrics.RELAY_LAG.labels(self.name).set(sum(book.head - book.said for book in books))
+            metrics.STATE_LAG.labels(self.name).set(sum(book.head - book.applied for book in books))
+            if self.timer is not None:
+                metrics.TIMERS_HELD.labels(self.name).set(sum(map(len, self.timer.held.values())))
+            if self.settings.heads is not None:
+                self._write_heads(books, written)
+
+    def _write_heads(self, books: Iterable[Book[S]], written: dict[int, int]) -> None:
+        """Append the heads that moved to the file outside the database (lesson 15)."""
+        path = self.settings.heads
+        moved = [book for book in books if written.get(book.number) != book.head]
+        if path is None or not moved:
+            return
+        with path.open("a") as file:
+            file.writelines(f"{book.number}/{book.head}:{book.hash.hex()}\n" for book in moved)
+        written.update((book.number, book.head) for book in moved)
+
+    def _server(self) -> uvicorn.Server:
+        app = api(
+            self.name,
+            router=self.plan.router,
+            verifier=Verifier(self.settings.public_key),
+            is_ready=self._unready,
+            progress=self._progress,
+            context=self,
+        )
+        config = uvicorn.Config(
+            app, host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False
+        )
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        return server
+
+    def _unready(self) -> str | None:
+        """Return why this process cannot do its work, None if it can."""
+        if self._fatal is not None:
+            return str(self._fatal)
+        if not self._up:
+            return "starting or stopping"
+        if not self.plan.hears and not self.books:
+            return "no book is held yet"
+        if self.plan.hears and not self._ours:
+            return "no partition is assigned yet"
+        if self._ours - set(self.books):
+            return "books are being taken over"
+        if self.plan.reads_directory and self.heard.through_all("directory", PARTITIONS, "/zeren/directory") is None:
+            return "the directory was not read to its end yet"
+        return None
+
+    async def _progress(self) -> dict[str, Any]:
+        """Return how far this process has heard, decided and said; what a hurried clock waits for."""
+        books = list(self.opened())
+        said, decided_at = self.relay.through, max((book.at for book in books), default=0)
+        heard = {
+            f"/zeren/{producer}": self.heard.through_all(topic, PARTITIONS, f"/zeren/{producer}")
+            for topic in [*(["directory"] if self.plan.reads_directory else []), *self.plan.hears]
+            for producer in TOPICS[topic].producers
+        }
+        is_quiet = self.plan.wake is not None and said is not None and to_micros(said) > decided_at
+        wakes = await asyncio.gather(*(book.next_wake() for book in books)) if is_quiet else []
+        return {
+            "source": self.source,
+            "now": to_micros(self.clock.now()),
+            "decided_at": max((book.at for book in books), default=0),
+            "said": None if said is None else to_micros(said),
+            "heard": {source: moment and to_micros(moment) for source, moment in heard.items()},
+            "wakes_at": min((wake for wake in wakes if wake is not None), default=None),
+        }
+
+    def stop(self, error: Exception | None = None) -> None:
+        """Stop this process, for good if there is an *error*."""
+        if error is not None:
+            log.error("stopping", exc_info=error)
+            self._fatal = self._fatal or error
+        self._stopping.set()
+
+    async def _drain(self, broker: Any, outlet: KafkaOutlet, server: uvicorn.Server, tasks: Sequence[Any]) -> None:
+        """Finish what is at hand: no more in, then pages, states and relay, then the connections."""
+        server.should_exit = True
+        await broker.stop()
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(10):
+                for book in self.opened():
+                    await book.flush()
+                await self.relay.drain()
+                if self.settings.heads is not None:
+                    self._write_heads(self.opened(), {})
+                for book in list(self.books.values()):
+                    await book.close()
+                    if not self.plan.hears:
+                        await self.store.release(book.number, self.actor)
+        except (TimeoutError, StoreUnavailableError, BrokerUnavailableError) as error:
+            log.warning("not_drained", reason=repr(error))
+        await outlet.stop()
+        log.info("stopped")
+
+
+def all_topics() -> list[str]:
+    """Return the names of all topics, those of dead letters included."""
+    return [name for topic in TOPICS.values() for name in (topic.name, topic.dead_letters)]
+

@@ -1,0 +1,41 @@
+"""What the kit asks of a database; one port, kept by ``MongoStore`` and ``MemoryStore`` alike."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from shared.ledger import Page
+
+Document = dict[str, Any]
+
+
+class PageTakenError(Exception):
+    """Another writer has inserted the page of this number."""
+
+
+class StoreUnavailableError(Exception):
+    """The database did not answer; what was asked may or may not have happened."""
+
+
+class Store(Protocol):
+    """Pages, states and marks of one service."""
+
+    async def insert_page(self, page: Page) -> None:
+        """Insert a page durably; raise PageTakenError if its number is taken by another page."""
+
+    async def read_pages(self, book: int, numbers: Sequence[int]) -> list[Page]:
+        """Return the pages of these numbers that exist, in order."""
+
+    async def load_states(self, streams: Collection[str]) -> list[Document]:
+        """Return the stored states of these streams, absent ones left out."""
+
+    async def write_states(self, documents: Sequence[Document]) -> None:
+        """Write each state over an older one only: guarded by ``page``."""
+
+    async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
+        """Return ``(wake_at, stream)`` of stored states of a book up to a moment in microseconds, in order."""
+
+    async def marks(self, book: int) -> Mapping[str, Any]:
+        """Return the marks of a book: ``applied``, ``said``, ``incarnation``."""
+
+    async def set_marks(self, book: int, marks: Mapping[str, Any]) -> None:
+        """Set marks of a book."""

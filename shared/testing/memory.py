@@ -1,0 +1,200 @@
+"""A database and a broker in memory that keep the same promises as the real ones, and fail like them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from shared.ledger import Page, from_document, page_id, to_document
+from shared.relay import Outbound
+from shared.state import Inbound
+from shared.store import Document, PageTakenError
+
+Pause = Callable[[str], Awaitable[None]]
+"""Called before and after each effect; it may wait, never return, or raise that the other side is away."""
+
+
+async def no_pause(_: str) -> None:
+    """Let the others run."""
+    await asyncio.sleep(0)
+
+
+class MemoryDatabase:
+    """What a database holds when every client is gone."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.pages: dict[str, Document] = {}
+        self.states: dict[str, Document] = {}
+        self.marks: dict[int, Document] = {}
+
+
+class MemoryStore:
+    """``shared.store.Store`` in memory."""
+
+    def __init__(self, database: MemoryDatabase | None = None, pause: Pause = no_pause) -> None:
+        """Be one client of *database*."""
+        self.database = database or MemoryDatabase()
+        self._pause = pause
+
+    async def insert_page(self, page: Page) -> None:
+        """Insert a page; raise PageTakenError if its number is taken."""
+        await self._pause("insert_page")
+        is_taken = page.id in self.database.pages
+        if not is_taken:
+            self.database.pages[page.id] = to_document(page)
+        await self._pause("page_inserted")
+        if is_taken:
+            raise PageTakenError(page.id)
+
+    async def read_pages(self, book: int, numbers: Sequence[int]) -> list[Page]:
+        """Return the pages of these numbers that exist, in order."""
+        await self._pause("read_pages")
+        ids = [page_id(book, number) for number in sorted(numbers)]
+        found = [from_document(self.database.pages[one]) for one in ids if one in self.database.pages]
+        await self._pause("pages_read")
+        return found
+
+    async def load_states(self, streams: Collection[str]) -> list[Document]:
+        """Return the stored states of these streams."""
+        await self._pause("load_states")
+        found = [dict(self.database.states[one]) for one in streams if one in self.database.states]
+        await self._pause("states_loaded")
+        return found
+
+    async def write_states(self, documents: Sequence[Document]) -> None:
+        """Write each state over an older one only; like the real one, not all of them at once."""
+        for document in documents:
+            await self._pause("write_state")
+            there = self.database.states.get(document["_id"])
+            if there is None or there["page"] < document["page"]:
+                self.database.states[document["_id"]] = dict(document)
+        await self._pause("states_written")
+
+    async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
+        """Return ``(wake_at, stream)`` of a book up to a moment, in order."""
+        await self._pause("waking")
+        rows = sorted(
+            (document["wake_at"], stream)
+            for stream, document in self.database.states.items()
+            if document["book"] == book and document.get("wake_at", until + 1) <= until
+        )
+        await self._pause("woken")
+        return rows[:limit]
+
+    async def marks(self, book: int) -> Mapping[str, Any]:
+        """Return the marks of a book."""
+        await self._pause("marks")
+        found = dict(self.database.marks.get(book, {}))
+        await self._pause("marks_read")
+        return found
+
+    async def set_marks(self, book: int, marks: Mapping[str, Any]) -> None:
+        """Set marks of a book; what was applied never goes back."""
+        await self._pause("set_marks")
+        there = self.database.marks.setdefault(book, {})
+        applied = max(marks.get("applied", 0), there.get("applied", 0))
+        there.update({**marks, "applied": applied})
+        await self._pause("marks_set")
+
+
+class MemoryBroker:
+    """What a broker holds: topics with partitions, and the offsets of consumer groups."""
+
+    def __init__(self, partitions: int) -> None:
+        """Begin empty, as the first incarnation."""
+        self.partitions = partitions
+        self.incarnations = 0
+        self.past: list[dict[tuple[str, int], list[Outbound]]] = []
+        """The logs of all incarnations, the present one last; for tests to look at."""
+        self.lose_everything()
+
+    def lose_everything(self) -> None:
+        """Come back empty: as another incarnation, with no offset of any group."""
+        self.incarnations += 1
+        self.logs: dict[tuple[str, int], list[Outbound]] = {}
+        self.offsets: dict[tuple[str, str, int], int] = {}
+        self.past.append(self.logs)
+
+    @property
+    def incarnation(self) -> str:
+        """Return the identity of the present data."""
+        return f"incarnation-{self.incarnations}"
+
+    def append(self, record: Outbound) -> None:
+        """Take one record."""
+        self.logs.setdefault((record.topic, record.partition), []).append(record)
+
+    def repeat(self, topic: str, partition: int, offset: int) -> None:
+        """Append a record once more, as after a retry whose first answer was lost."""
+        self.append(self.logs[topic, partition][offset])
+
+    def high_water(self, topic: str, partition: int) -> int:
+        """Return the offset of the next record of a partition."""
+        return len(self.logs.get((topic, partition), []))
+
+
+class MemoryOutlet:
+    """``shared.relay.Outlet``: one producer of a broker in memory."""
+
+    def __init__(self, broker: MemoryBroker, pause: Pause = no_pause) -> None:
+        """Say things on *broker*."""
+        self._broker = broker
+        self._pause = pause
+
+    async def send(self, records: Sequence[Outbound]) -> None:
+        """Send records one after another; a failure may leave the first of them there."""
+        for record in records:
+            await self._pause("send")
+            self._broker.append(record)
+        await self._pause("sent")
+
+    async def incarnation(self) -> str:
+        """Return the identity of the broker's data."""
+        await self._pause("incarnation")
+        found = self._broker.incarnation
+        await self._pause("incarnation_read")
+        return found
+
+
+class MemoryConsumer:
+    """One member of a consumer group; what it knows dies with it, what it commits does not."""
+
+    def __init__(self, broker: MemoryBroker, group: str, pause: Pause = no_pause) -> None:
+        """Join *group*; positions begin where the group has committed."""
+        self._broker = broker
+        self._group = group
+        self._pause = pause
+        self._joined = broker.incarnation
+        self._positions: dict[tuple[str, int], int] = {}
+
+    @property
+    def incarnation(self) -> str:
+        """Return the incarnation that the positions speak of."""
+        return self._joined
+
+    async def poll(self, topic: str, partition: int, limit: int) -> list[Inbound]:
+        """Return the next records; from offset 0 if the broker has come back empty."""
+        await self._pause("poll")
+        if self._joined != self._broker.incarnation:
+            self._joined, self._positions = self._broker.incarnation, {}
+        at = topic, partition
+        first = self._positions.get(at, self._broker.offsets.get((self._group, *at), 0))
+        found = self._broker.logs.get(at, [])[first : first + limit]
+        self._positions[at] = first + len(found)
+        await self._pause("polled")
+        return [
+            Inbound(topic, partition, first + n, None if r.key is None else r.key.encode(), r.value)
+            for n, r in enumerate(found)
+        ]
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read a partition from *offset* on."""
+        self._positions[topic, partition] = offset
+
+    async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commit offsets; the group of a broker that came back empty does not know its old members."""
+        await self._pause("commit")
+        if self._joined == self._broker.incarnation:
+            for (topic, partition), offset in offsets.items():
+                self._broker.offsets[self._group, topic, partition] = offset
+        await self._pause("committed")

@@ -1,0 +1,74 @@
+"""Time in: one command for each stream whose moment has come, in batches, never early."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from shared.book import Book, BookLostError
+from shared.clock import Clock, monotonic, to_micros
+from shared.store import StoreUnavailableError
+
+NAP = 0.02
+"""Seconds: the longest sleep, so that a jump of the clock is seen; a nearer moment is met at its instant."""
+AGAIN_AFTER = 0.25
+"""Seconds after which a stream that could not speak is tried again."""
+
+log = structlog.get_logger()
+
+Wake = Callable[[Book[Any], Sequence[str]], Awaitable[Iterable[str]]]
+"""Let streams of a book speak; return those that may not yet, to be tried again."""
+
+
+class Timer:
+    """One process's timer over all the books that it writes."""
+
+    def __init__(self, books: Callable[[], Iterable[Book[Any]]], *, clock: Clock, wake: Wake) -> None:
+        """Wake streams of *books* by *wake*."""
+        self._books, self._clock, self._wake = books, clock, wake
+        self.held: dict[int, dict[str, float]] = {}
+        """Per book the streams that are to be tried again, and when (real seconds)."""
+
+    async def run(self) -> None:
+        """Wake streams until cancelled."""
+        while True:
+            try:
+                for book in list(self._books()):
+                    await self.turn(book)
+            except (BookLostError, StoreUnavailableError) as error:
+                log.warning("timer_waits", reason=str(error))
+                await asyncio.sleep(AGAIN_AFTER)
+            await asyncio.sleep(self._pause())
+
+    async def turn(self, book: Book[Any]) -> None:
+        """Wake what is due in one book."""
+        held = self.held.setdefault(book.number, {})
+        again = [stream for stream, at in held.items() if at <= monotonic()]
+        streams = dict.fromkeys([*again, *await book.due(self._clock.now())])
+        if not streams:
+            return
+        try:
+            waiting = set(await self._wake(book, list(streams)))
+        except BaseException:
+            held.update(dict.fromkeys(streams, 0.0))
+            raise
+        for stream in streams:
+            if stream in waiting:
+                held[stream] = monotonic() + AGAIN_AFTER if stream in held else 0.0
+            else:
+                held.pop(stream, None)
+
+    def hurry(self) -> None:
+        """Try what is held at once: what it waited for may have come."""
+        for held in self.held.values():
+            for stream in held:
+                held[stream] = 0.0
+
+    def _pause(self) -> float:
+        now = to_micros(self._clock.now())
+        near = min((book.wakes[0][0] for book in self._books() if book.wakes), default=None)
+        if near is None:
+            return NAP
+        return min(NAP, max(0.001, timedelta(microseconds=near - now).total_seconds()))

@@ -1,0 +1,1 @@
+"""The kit and one service at a time, all in memory."""

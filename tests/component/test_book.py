@@ -1,0 +1,304 @@
+"""One book and its writers, each promise by itself."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import stamina
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.envelope import MAX_FACT_BYTES
+from shared import book as book_module
+from shared.book import BookLostError, FactTooLargeError
+from shared.decider import Decider, Request
+from shared.state import NOTHING_SEEN
+from shared.store import StoreUnavailableError
+from shared.testing.given import Scene
+from shared.testing.memory import MemoryDatabase, MemoryStore
+from shared.timer import Timer
+from tests.support.kit import NOON, HandClock, a_book, a_record, a_request, an_intake, entries, pages
+from tests.support.toy import Chimed, Hear, Noted, Ring, toy
+
+
+class Failing:
+    """A pause that fails once where it is told to."""
+
+    def __init__(self, at: str) -> None:
+        self.at: str | None = at
+
+    async def __call__(self, name: str) -> None:
+        await asyncio.sleep(0)
+        if name == self.at:
+            self.at = None
+            raise StoreUnavailableError(name)
+
+
+async def test_callers_who_come_while_a_page_is_written_share_the_next_one() -> None:
+    store = MemoryStore()
+    book = await a_book(store)
+
+    await asyncio.gather(*(book.handle([a_request(name=f"x{n}", cause=f"ask-{n}")]) for n in range(20)))
+
+    assert [len(page.entries) for page in await pages(store)] == [0, 20]
+
+
+async def test_a_page_holds_at_most_a_thousand_entries() -> None:
+    store = MemoryStore()
+    book = await a_book(store)
+
+    await book.handle([a_request(name=f"x{n % 7}", cause=f"ask-{n}") for n in range(2_300)])
+
+    assert [len(page.entries) for page in await pages(store)] == [0, 1000, 1000, 300]
+
+
+def wordy(size: int) -> Decider[Any]:
+    """Return the toy, each of whose facts has so many bytes."""
+    plain = toy(Noted, Chimed)
+
+    def decide(state: Any, command: Any, now: Any) -> Any:
+        return [
+            fact.model_copy(update={"heard": "x" * size}) if isinstance(fact, Noted) else fact
+            for fact in plain.decide(state, command, now)  # type: ignore[union-attr]
+        ]
+
+    return replace(plain, decide=decide)
+
+
+async def test_a_page_holds_at_most_four_mebibytes_and_no_request_is_counted_twice_for_it() -> None:
+    store = MemoryStore()
+    book = await a_book(store, decider=wordy(200_000))
+
+    outcomes = await book.handle([a_request(cause=f"ask-{n}") for n in range(50)])
+
+    written = await pages(store)
+    assert [len(page.entries) for page in written] == [0, 20, 20, 10]
+    assert [outcome.facts[0].count for outcome in outcomes] == list(range(1, 51))  # type: ignore[attr-defined]
+    assert (await book.peek("b:x")).count == 50
+
+
+async def test_a_fact_that_is_too_large_is_decided_by_nobody_and_harms_nobody() -> None:
+    store = MemoryStore()
+    book = await a_book(store, decider=wordy(MAX_FACT_BYTES))
+
+    (outcome,) = await book.handle([a_request()])
+
+    assert isinstance(outcome.error, FactTooLargeError)
+    assert not await entries(store)
+    assert (await book.peek("b:x")).count == 0
+
+
+async def test_what_a_request_decides_is_kept_as_a_whole_or_not_at_all() -> None:
+    plain = toy(Noted, Chimed)
+
+    def decide(state: Any, command: Any, now: Any) -> Any:
+        told = plain.decide(state, command, now)
+        return [*told, told[0].model_copy(update={"heard": "x" * MAX_FACT_BYTES})]  # type: ignore[index, misc]
+
+    store = MemoryStore()
+    book = await a_book(store, decider=replace(plain, decide=decide))
+
+    (asked,) = await book.handle([a_request()])
+    await an_intake(book).apply([a_record(5)])
+
+    assert asked.result == "failed"
+    assert [entry.source for entry in await entries(store)] == [None]
+    assert (await book.peek("b:x")).count == 0
+
+
+@pytest.mark.parametrize(("at", "inserts"), [("insert_page", 2), ("page_inserted", 1)])
+async def test_a_failed_insert_is_settled_by_reading_the_page(at: str, inserts: int) -> None:
+    database = MemoryDatabase()
+    book = await a_book(MemoryStore(database))
+    tried: list[str] = []
+    failing = Failing(at)
+
+    async def pause(name: str) -> None:
+        tried.append(name)
+        await failing(name)
+
+    book._store = MemoryStore(database, pause)
+
+    with stamina.set_testing(True, attempts=3):
+        (outcome,) = await book.handle([a_request()])
+
+    assert outcome.result == "applied"
+    assert tried.count("insert_page") == inserts
+    assert [entry.cause for entry in await entries(MemoryStore(database))] == ["ask"]
+
+
+async def test_a_writer_who_was_overtaken_folds_what_came_and_decides_anew() -> None:
+    database = MemoryDatabase()
+    old = await a_book(MemoryStore(database), actor="old")
+    new = await a_book(MemoryStore(database), actor="new")
+    await new.handle([a_request(cause="by the new one")])
+
+    (outcome,) = await old.handle([a_request(cause="by the old one")])
+
+    assert outcome.facts[0].count == 2  # type: ignore[attr-defined]
+    assert [entry.cause for entry in await entries(MemoryStore(database))] == [
+        "by the new one",
+        "by the old one",
+    ]
+
+
+async def test_callers_whose_page_was_written_are_told_so_even_if_the_next_page_is_lost() -> None:
+    database = MemoryDatabase()
+    inserts = 0
+
+    async def pause(name: str) -> None:
+        nonlocal inserts
+        await asyncio.sleep(0)
+        if name == "insert_page" and mine.is_open:
+            inserts += 1
+            if inserts % 2 == 0:
+                await rival.handle([a_request(cause=f"rival-{inserts}")])
+
+    rival = await a_book(MemoryStore(database), actor="rival")
+    mine = await a_book(MemoryStore(database), actor="mine")
+    mine._store = MemoryStore(database, pause)
+
+    first, second = await asyncio.gather(
+        mine.handle([a_request(name=f"x{n}", cause=f"first-{n}") for n in range(1_000)]),
+        mine.handle([a_request(cause="second")]),
+        return_exceptions=True,
+    )
+
+    causes = [entry.cause for entry in await entries(MemoryStore(database))]
+    assert not isinstance(first, BaseException)
+    assert isinstance(second, BookLostError)
+    assert "first-0" in causes
+    assert "second" not in causes
+
+
+async def test_a_refusal_is_never_given_from_a_state_of_the_past() -> None:
+    database = MemoryDatabase()
+    old = await a_book(MemoryStore(database), actor="old")
+    await old.handle([a_request(cause="first")])
+    new = await a_book(MemoryStore(database), actor="new")
+    await new.handle([a_request(cause="second")])
+
+    (outcome,) = await old.handle([a_request(2, cause="refused when odd")])
+
+    assert outcome.result == "applied"
+
+
+async def test_a_book_that_is_closed_is_lost_to_its_callers() -> None:
+    book = await a_book(MemoryStore())
+    await book.close()
+
+    with pytest.raises(BookLostError):
+        await book.handle([a_request()])
+
+
+async def test_a_late_write_of_a_zombie_does_not_roll_a_state_back() -> None:
+    database = MemoryDatabase()
+    zombie = await a_book(MemoryStore(database), actor="zombie", distance=100)
+    await zombie.handle([a_request(cause="first")])
+    heir = await a_book(MemoryStore(database), actor="heir", distance=100)
+    await heir.handle([a_request(cause="second")])
+    await heir.flush()
+
+    await zombie.flush()
+
+    assert database.states["b:x"]["view"] == {"count": 2}
+    assert database.marks[0]["applied"] == heir.head
+
+
+@pytest.mark.parametrize("distance", [0, 3])
+async def test_the_appender_waits_when_the_states_are_too_far_behind(distance: int) -> None:
+    store = MemoryStore()
+    book = await a_book(store, distance=distance)
+    behind = []
+    for n in range(10):
+        await book.handle([a_request(cause=f"ask-{n}")])
+        behind.append(book.head - book.applied)
+
+    assert max(behind) == distance
+
+
+async def test_states_not_written_yet_are_never_let_go_of() -> None:
+    store = MemoryStore()
+    book = await a_book(store, distance=100, remembered=1)
+    for n in range(6):
+        await book.handle([a_request(name=f"x{n % 3}", cause=f"ask-{n}")])
+
+    assert [(await book.peek(f"b:x{n}")).count for n in range(3)] == [2, 2, 2]
+
+
+async def test_a_moment_is_met_exactly_and_survives_a_change_of_the_writer() -> None:
+    database, clock = MemoryDatabase(), HandClock()
+    first = await a_book(MemoryStore(database), clock=clock, distance=100)
+    await first.handle([a_request(rings_in=1_000)])
+    second = await a_book(MemoryStore(database), actor="two", clock=clock, distance=100)
+
+    clock.moment = NOON + timedelta(microseconds=999)
+    assert await second.due(clock.now()) == []
+    clock.moment = NOON + timedelta(microseconds=1_000)
+    assert await second.due(clock.now()) == ["b:x"]
+
+
+async def test_a_moment_whose_waking_failed_is_tried_again() -> None:
+    clock, tries = HandClock(), list[Sequence[str]]()
+    book = await a_book(MemoryStore(), clock=clock)
+    await book.handle([a_request(rings_in=10)])
+    clock.moment = NOON + timedelta(seconds=1)
+
+    async def wake(_: Any, streams: Sequence[str]) -> list[str]:
+        tries.append(streams)
+        if len(tries) == 1:
+            raise StoreUnavailableError
+        return []
+
+    timer = Timer(lambda: [book], clock=clock, wake=wake)
+    with pytest.raises(StoreUnavailableError):
+        await timer.turn(book)
+    await timer.turn(book)
+    await timer.turn(book)
+
+    assert tries == [["b:x"], ["b:x"]]
+
+
+async def test_more_moments_than_fit_the_window_are_all_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_module, "WINDOW_LIMIT", 4)
+    clock = HandClock()
+    book = await a_book(MemoryStore(), clock=clock, distance=1_000)
+    await book.handle([a_request(name=f"x{n}", cause=f"ask-{n}", rings_in=10) for n in range(11)])
+    await book.flush()
+    clock.moment = NOON + timedelta(seconds=1)
+
+    rung: list[str] = []
+    for _ in range(4):
+        streams = await book.due(clock.now())
+        await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in streams])
+        rung += streams
+
+    assert sorted(rung) == sorted(f"b:x{n}" for n in range(11))
+
+
+@given(st.lists(st.integers(1, 30)))
+def test_what_was_seen_is_exactly_what_was_heard(heard: list[int]) -> None:
+    seen = NOTHING_SEEN
+    for sequence in heard:
+        seen = seen.plus(sequence)
+
+    assert [n for n in range(1, 40) if seen.has(n)] == sorted(set(heard))
+
+
+def test_a_gap_of_any_length_is_remembered() -> None:
+    seen = NOTHING_SEEN.plus(1).plus(1_000_000)
+
+    assert not seen.has(2)
+    assert not seen.has(999_999)
+
+
+def test_a_rule_can_be_told_as_given_when_then() -> None:
+    scene = Scene(toy(Noted, Chimed), "b:x")
+    once = Noted(name="x", count=1, heard="ask")
+
+    scene.given().when(Hear("ask", 0), at=NOON).then(once)
+    scene.given(once).when(Hear("again", 1), at=NOON).then_nothing()
+    scene.given(once).when(Hear("again", 2), at=NOON).then_refused("odd")

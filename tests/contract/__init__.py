@@ -1,0 +1,1 @@
+"""The published language: schemas, examples, topics, and what was released."""

@@ -1,0 +1,304 @@
+"""The planted faults, at least one for each promise of the kit."""
+
+from typing import NamedTuple
+
+BOOK, RELAY, CONSUMER, LEDGER = "shared/book.py", "shared/relay.py", "shared/consumer.py", "shared/ledger.py"
+STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
+
+
+class Mutant(NamedTuple):
+    """One fault: what to replace where, and what it breaks."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+
+
+MUTANTS = [
+    # Ledger: one insert is lock, fence, outbox and audit trail.
+    Mutant(
+        "no fence page at take-over",
+        BOOK,
+        "self._settle(await self._append([], self._clock.now()), ())",
+        "pass",
+    ),
+    Mutant(
+        "moments from before the fence are kept", BOOK, "(request, max(at, self._since))", "(request, at)"
+    ),
+    Mutant(
+        "the clock is not read anew behind the fence",
+        BOOK,
+        "        await self._clock.refresh()\n        self._since = max(self._clock.now(), from_micros(self.at))",
+        "        self._since = from_micros(0)",
+    ),
+    Mutant(
+        "one's own page is taken for another's",
+        BOOK,
+        "if there and there[0].hash != page.hash:",
+        "if there:",
+    ),
+    Mutant(
+        "another's page is taken for one's own", BOOK, "if there and there[0].hash != page.hash:", "if False:"
+    ),
+    Mutant(
+        "an insert in doubt is believed",
+        BOOK,
+        "                    if not there:",
+        "                    if False:",
+    ),
+    Mutant("a page of any length", BOOK, "len(outcomes) + MAX_ENTRIES", "len(outcomes) + 10**9"),
+    Mutant("a page of any size", BOOK, "if size + weight > MAX_PAGE_BYTES and entries:", "if False:"),
+    Mutant(
+        "callers never share a page",
+        BOOK,
+        "self._writing, self._waiting = self._waiting, []",
+        "self._writing, self._waiting = [ticket], [one for one in self._waiting if one is not ticket]",
+    ),
+    Mutant("digest does not cover events", LEDGER, "        h.update(event.value)", "        pass"),
+    Mutant(
+        "digest does not cover what was heard",
+        LEDGER,
+        "(stream, version, cause, correlation, source)",
+        "(stream, version, cause, correlation)",
+    ),
+    Mutant("a page's hash does not cover its entries", LEDGER, "        h.update(one)", "        pass"),
+    Mutant("a cut tail is not found", LEDGER, "if heads and max(heads) > number:", "if False:"),
+    Mutant(
+        "a forged head is not found",
+        LEDGER,
+        "if heads.get(page.number, page.hash) != page.hash:",
+        "if False:",
+    ),
+    Mutant(
+        "an entry without salt is never looked at",
+        LEDGER,
+        "return not any(event.value for event in entry.events)",
+        "return True",
+    ),
+    # Decisions on the newest state only.
+    Mutant("a lost page number folds nothing", BOOK, "if record.version < entry.version:", "if False:"),
+    Mutant("what is folded is folded again", BOOK, "if record.version < entry.version:", "if True:"),
+    Mutant(
+        "refused without reading the head",
+        BOOK,
+        "elif await self._store.read_pages(self.number, [self.head + 1]):",
+        "elif False:",
+    ),
+    Mutant(
+        "decided on the state itself, not on a draft",
+        BOOK,
+        "record = (drafts.get(request.stream) or self._records[request.stream]).draft()",
+        "record = drafts.get(request.stream) or self._records[request.stream]",
+    ),
+    Mutant(
+        "half of a decision is kept",
+        BOOK,
+        "record.sequences, record.body, record.parked = sequences, body, parked",
+        "pass",
+    ),
+    Mutant(
+        "who cannot be answered is told that all is lost",
+        BOOK,
+        "                    _answer(tickets, outcomes)\n",
+        "",
+    ),
+    # States: guarded by page, behind by a bounded distance.
+    Mutant(
+        "state written over a newer one",
+        MEMORY,
+        'if there is None or there["page"] < document["page"]:',
+        "if True:",
+    ),
+    Mutant(
+        "applied is marked before the states are written",
+        BOOK,
+        "            head, streams = self.head, list(self._unwritten)\n",
+        "            head, streams = self.head, list(self._unwritten)\n"
+        '            await self._store.set_marks(self.number, {"applied": head})\n',
+    ),
+    Mutant(
+        "applied is marked for pages that came meanwhile",
+        BOOK,
+        'await self._store.set_marks(self.number, {"applied": head})',
+        'await self._store.set_marks(self.number, {"applied": self.head})',
+    ),
+    Mutant(
+        "a state that moved meanwhile counts as written",
+        BOOK,
+        "if self._records[stream].page == page:",
+        "if True:",
+    ),
+    Mutant(
+        "an unwritten state is let go of",
+        BOOK,
+        "[s for s in self._records if s not in self._unwritten]",
+        "[s for s in self._records]",
+    ),
+    Mutant("the appender never waits", BOOK, "if self.head - self.applied > self._distance:", "if False:"),
+    Mutant(
+        "seen is not stored",
+        STATE,
+        '"seen": [(subject, seen.last, seen.missing) for subject, seen in record.seen.items()]',
+        '"seen": []',
+    ),
+    # Nothing is a decision too; once is once.
+    Mutant(
+        "seen is not looked at", BOOK, "        if _is_known(record, request.source):", "        if False:"
+    ),
+    Mutant("nothing is not remembered", BOOK, "or not (events or source):", "or not events:"),
+    Mutant("gaps are forgotten", STATE, "if sequence > self.last + 1 else ()", "if False else ()"),
+    Mutant("a gap is closed by its neighbour", STATE, "min(last, sequence - 1)", "min(last, sequence - 2)"),
+    # Relay.
+    Mutant(
+        "marked before it is sent",
+        RELAY,
+        "work.append((book, await self._unsaid(book)))",
+        "work.append((book, await self._unsaid(book)))\n                book.said = work[-1][1][-1].number",
+    ),
+    Mutant(
+        "the broker's incarnation is not looked at", RELAY, "if book.incarnation != incarnation:", "if False:"
+    ),
+    Mutant(
+        "a page is passed over", RELAY, "first, last = book.said + 1, min", "first, last = book.said + 2, min"
+    ),
+    Mutant("pages are said backwards", RELAY, "for page in pages\n", "for page in reversed(pages)\n"),
+    Mutant(
+        "said while pages are unsaid",
+        RELAY,
+        "                and book.said == book.head\n                and not await book.is_overtaken()\n"
+        "                and book.said == book.head\n",
+        "                and not await book.is_overtaken()\n",
+    ),
+    Mutant(
+        "said while another writer goes on", RELAY, "                and not await book.is_overtaken()\n", ""
+    ),
+    Mutant(
+        "said before the fence",
+        RELAY,
+        "                book.is_open\n                and book.said",
+        "                book.said",
+    ),
+    Mutant("said ignoring undecided requests", RELAY, "if since is not None:", "if False:"),
+    Mutant(
+        "said through the end of the pass",
+        RELAY,
+        "                    through = min(through, since)",
+        "                    through = self._clock.now()",
+    ),
+    # Consumers.
+    Mutant(
+        "offsets of a lost book are committed",
+        CONSUMER,
+        "        except BookLostError:\n            return None",
+        '        except BookLostError:\n            return [Outcome("nothing") for _ in requests]',
+    ),
+    Mutant(
+        "said is heard before what was refused",
+        CONSUMER,
+        "            if (record.topic, record.partition) not in lost:\n                self._heard",
+        "            if True:\n                self._heard",
+    ),
+    Mutant(
+        "one book speaks for all", CONSUMER, "if not books or len(books) < self._of[source]:", "if not books:"
+    ),
+    Mutant(
+        "the last book's word counts for all",
+        CONSUMER,
+        "return min(books.values())",
+        "return max(books.values())",
+    ),
+    Mutant(
+        "the word of a lost broker is heard",
+        CONSUMER,
+        "if self.incarnation is not None and said.incarnation != self.incarnation:",
+        "if False:",
+    ),
+    Mutant(
+        "an unknown type is a dead letter",
+        CONSUMER,
+        "            return None\n        fact = fact_type",
+        '            raise UnreadableError("unknown")\n        fact = fact_type',
+    ),
+    Mutant("any size is read", CONSUMER, "if len(record.value) > MAX_FACT_BYTES:", "if False:"),
+    Mutant(
+        "any partition is right",
+        CONSUMER,
+        "if partition_of(envelope.subject, partitions) != record.partition:",
+        "if False:",
+    ),
+    Mutant(
+        "garbage of another partition parks a stream of this one",
+        CONSUMER,
+        "if key and partition_of(key, self._partitions) == record.partition:",
+        "if key:",
+    ),
+    Mutant("garbage is known by its offset", CONSUMER, '(f"{here}#{known_by}", 1)', "(cause, 1)"),
+    Mutant(
+        "dead letters never stop a topic",
+        CONSUMER,
+        "if self._bad_in_a_row[topic] >= MAX_CONSECUTIVE:",
+        "if False:",
+    ),
+    Mutant(
+        "what waits counts as one in a row",
+        CONSUMER,
+        '        if outcome.result == "parked":\n            return\n',
+        '        if outcome.result == "parked":\n            self._bad_in_a_row[topic] += 1\n',
+    ),
+    # Dead letters.
+    Mutant(
+        "a parked stream is not joined",
+        BOOK,
+        "        if record.parked:\n            return self._park(",
+        "        if False:\n            return self._park(",
+    ),
+    Mutant(
+        "a parked stream is decided on", BOOK, "if record.parked and request.record is None:", "if False:"
+    ),
+    Mutant(
+        "a parked stream still wakes",
+        STATE,
+        "wake_at = None if record.parked else self.wake_at(record.body)",
+        "wake_at = self.wake_at(record.body)",
+    ),
+    Mutant(
+        "parking is applying",
+        BOOK,
+        "return _Decision(Outcome(result, (letter,), state=record.body), [*events, said])",
+        "return _Decision(Outcome(result, (letter,), state=record.body), [*events, said], request.source)",
+    ),
+    Mutant(
+        "a dead letter may be parked twice",
+        BOOK,
+        "return waits or _is_applied(record, source)",
+        "return _is_applied(record, source)",
+    ),
+    Mutant(
+        "a replayed letter is not remembered",
+        BOOK,
+        "                source = again.source\n",
+        "                source = None\n",
+    ),
+    Mutant(
+        "a replay takes all letters out", STATE, "record.parked = record.parked[1:]", "record.parked = ()"
+    ),
+    # Waking.
+    Mutant(
+        "stored moments are lost on take-over", BOOK, "        for row in stored:", "        for row in ():"
+    ),
+    Mutant(
+        "moments promised lately are lost",
+        BOOK,
+        "        if wake_at is not None and wake_at <= self._wakes_until:",
+        "        if False:",
+    ),
+    Mutant("woken early", BOOK, "self.wakes[0][0] <= micros:", "self.wakes[0][0] <= micros + 500:"),
+    Mutant("a failed waking is forgotten", TIMER, "held.update(dict.fromkeys(streams, 0.0))", "pass"),
+    Mutant(
+        "a crowd hides who comes after it",
+        BOOK,
+        "        await self.flush()\n        self._wakes_until",
+        "        self._wakes_until",
+    ),
+]

@@ -1,0 +1,1 @@
+"""Rules, clocks and calendars, by themselves."""
