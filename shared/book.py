@@ -173,12 +173,12 @@ class Book(Generic[S]):
                 return
 
     async def _fold(self, page: Page) -> None:
-        await self._load({entry.stream for entry in page.entries})
+        await self._load(dict.fromkeys(entry.stream for entry in page.entries))
         for entry in page.entries:
             record = self._records[entry.stream]
             if record.version < entry.version:
                 self._shape.fold(record, entry, page.number)
-        self._settle(page, {entry.stream for entry in page.entries})
+        self._settle(page, dict.fromkeys(entry.stream for entry in page.entries))
 
     def _settle(self, page: Page, streams: Iterable[str]) -> None:
         """Take a durable page as the book's head."""
@@ -231,7 +231,7 @@ class Book(Generic[S]):
         while len(outcomes) < len(todo):
             rest = todo[len(outcomes) : len(outcomes) + MAX_ENTRIES]
             part = [(request, max(at, self._since)) for request, at in rest]
-            await self._load({request.stream for request, _ in part})
+            await self._load(dict.fromkeys(request.stream for request, _ in part))
             drafts, entries, decided = self._decide(part)
             try:
                 if entries:
@@ -263,7 +263,7 @@ class Book(Generic[S]):
         for n, (request, now) in enumerate(part):
             record = (drafts.get(request.stream) or self._records[request.stream]).draft()
             outcome, events, source = self._decide_one(record, request, now)
-            weight = sum(len(event.value) for event in events) + 400
+            weight = sum([len(event.value) for event in events]) + 400
             if size + weight > MAX_PAGE_BYTES and entries:
                 break
             outcomes.append(outcome)
@@ -445,10 +445,6 @@ class Book(Generic[S]):
     def undecided_since(self) -> datetime | None:
         """Return the moment of the oldest request whose page is not yet known to be durable."""
         return min((ticket.at for ticket in (*self._waiting, *self._writing)), default=None)
-
-    async def is_overtaken(self) -> bool:
-        """Tell whether another writer has appended a page."""
-        return bool(await self._store.read_pages(self.number, [self.head + 1]))
 
     # -- waking -----------------------------------------------------------------------------------
 

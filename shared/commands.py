@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 
@@ -128,7 +129,7 @@ def program(name: str, settings_class: type[Settings], build: Callable[[Service[
     def default(context: typer.Context) -> None:
         """Run the service / 运行服务."""
         if context.invoked_subcommand is None:
-            asyncio.run(_run())
+            uvloop.run(_run())
 
     async def _run() -> None:
         service, plan = made()

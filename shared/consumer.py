@@ -57,7 +57,7 @@ class Heard:
             arrivals.append((through, real_now()))
 
     def arrived_at(self, topic: str, partition: int, source: str, moment: datetime) -> datetime | None:
-        """Return the real instant at which it became known that all before a moment was said; None if it is not."""
+        """Return the real instant at which all before a moment was heard to be said; None if it was not."""
         for through, arrived in self._arrivals.get((topic, partition, source), ()):
             if through > moment:
                 return arrived

@@ -12,7 +12,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import RequestResponseEndpoint
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
@@ -65,37 +64,51 @@ def problem(request: Request, status: int, word: str, reason: str, reason_zh: st
     return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=language)
 
 
-class BodyLimit:
-    """Refuses a body that is larger than allowed, however it is announced."""
+class AnnouncedLimit:
+    """Answers an announced body that is too large with problem details; FastAPI counts the unannounced ones."""
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
-        """Let at most *limit* bytes through to *app*."""
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp) -> None:
+        """Guard *app*."""
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what is received."""
+        """Look at the announced length."""
+        length = dict(scope.get("headers", ())).get(b"content-length", b"")
+        if length.isdigit() and int(length) > MAX_BODY_BYTES:
+            reason, reason_zh = f"at most {MAX_BODY_BYTES} bytes", f"最多 {MAX_BODY_BYTES} 字节"
+            await problem(Request(scope), 413, "too_large", reason, reason_zh)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class CanonicalLine:
+    """Writes one line and one measurement per request."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        """Watch the requests to *app*."""
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on and note what became of it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        received = int(length) if length.isdigit() else 0
+        began, status = monotonic(), 500
 
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                raise ProblemError(413, "too_large", f"at most {self._limit} bytes", f"最多 {self._limit} 字节")
-            return message
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
 
-        if received > self._limit:
-            answer = problem(
-                Request(scope), 413, "too_large", f"at most {self._limit} bytes", f"最多 {self._limit} 字节"
-            )
-            await answer(scope, receive, send)
-            return
-        received = 0
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            took, path = monotonic() - began, scope["path"]
+            REQUESTS.labels(self._service, scope["method"], str(status)).observe(took)
+            if path.startswith("/v1/") and path != "/v1/progress":
+                duration_ms = round(took * 1000, 2)
+                log.info("request", method=scope["method"], path=path, status=status, duration_ms=duration_ms)
 
 
 async def _identity(
@@ -128,29 +141,12 @@ def api(
     context: Any,
 ) -> FastAPI:
     """Return a service's HTTP application; ``context`` is what its routes find in ``app.state.context``."""
-    app = FastAPI(title=f"Zeren · {service}", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title=f"Zeren · {service}", version="1", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES)
     app.state.verifier, app.state.context = verifier, context
     app.include_router(router)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(CanonicalLine, service=service)
     _add_plumbing(app, is_ready, progress)
     _add_problems(app)
-
-    @app.middleware("http")
-    async def canonical_line(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        began = monotonic()
-        answer = await call_next(request)
-        took = monotonic() - began
-        REQUESTS.labels(service, request.method, str(answer.status_code)).observe(took)
-        if request.url.path.startswith("/v1/") and request.url.path != "/v1/progress":
-            log.info(
-                "request",
-                method=request.method,
-                path=request.url.path,
-                status=answer.status_code,
-                duration_ms=round(took * 1000, 2),
-            )
-        return answer
-
     return app
 
 

@@ -26,6 +26,8 @@ INCARNATION = "zeren-incarnation"
 BATCH_BYTES = 512 * 1024
 COMMIT_EVERY = 1.0
 """Seconds: offsets behind which nothing but Said lies need not be committed at once."""
+LOOKED_EVERY = 1.0
+"""Seconds: a broker may come back empty between two batches, and the producer does not notice."""
 
 log = structlog.get_logger()
 
@@ -92,19 +94,33 @@ class KafkaOutlet:
         self._address = address
         self._producer: AIOKafkaProducer | None = None
         self._incarnation: str | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect."""
         self._producer = AIOKafkaProducer(bootstrap_servers=self._address, acks="all", max_batch_size=BATCH_BYTES)
         await self._producer.start()
+        self._looking = asyncio.create_task(self._look())
 
     async def stop(self) -> None:
         """Disconnect."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         if self._producer is not None:
             await self._producer.stop()
 
+    async def _look(self) -> None:
+        """Keep looking whether the broker still holds the same data."""
+        while True:
+            await asyncio.sleep(LOOKED_EVERY)
+            try:
+                self._incarnation = await read_incarnation(self._address)
+            except KafkaError:
+                self._incarnation = None
+
     async def incarnation(self) -> str:
-        """Return the identity of the broker's data, read afresh after every trouble."""
+        """Return the identity of the broker's data, as it was a moment ago."""
         if self._incarnation is None:
             try:
                 self._incarnation = await read_incarnation(self._address)
@@ -194,10 +210,13 @@ def subscribe(
         heartbeat = {"session_timeout_ms": session_ms, "heartbeat_interval_ms": session_ms // 3}
         subscriber = broker.subscriber(*topics, group_id=group, listener=listener, **heartbeat, **options)
     committed_at = 0.0
+    is_stopped = False
 
     @subscriber
     async def on_batch(message: KafkaMessage) -> None:
-        nonlocal committed_at
+        nonlocal committed_at, is_stopped
+        if is_stopped:
+            return
         records: Sequence[Any] = message.raw_message
         batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"") for r in records]
         try:
@@ -205,6 +224,7 @@ def subscribe(
                 with attempt:
                     offsets = await apply(batch)
         except Exception as error:  # noqa: BLE001 an unapplied batch may not be passed over: the process stops
+            is_stopped = True
             stop(error)
             return
         consumer: Any = subscriber.consumer

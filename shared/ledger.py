@@ -59,7 +59,7 @@ def page_id(book: int, number: int) -> str:
     return f"{book}/{number}"
 
 
-def digest(
+def digest(  # noqa: PLR0917 in the order in which it is hashed
     salt: bytes,
     stream: str,
     version: int,
@@ -87,7 +87,7 @@ def is_whole(entry: Entry) -> bool:
     )
 
 
-def page_hash(
+def page_hash(  # noqa: PLR0917 in the order in which it is hashed
     prev_hash: bytes, book: int, number: int, actor: str, at: int, digests: Iterable[bytes]
 ) -> bytes:
     """Return the hash that the next page chains to."""
@@ -98,7 +98,9 @@ def page_hash(
     return h.digest()
 
 
-def seal(book: int, number: int, entries: Sequence[Entry], actor: str, at: int, prev_hash: bytes) -> Page:
+def seal(  # noqa: PLR0917 in the order of a page
+    book: int, number: int, entries: Sequence[Entry], actor: str, at: int, prev_hash: bytes
+) -> Page:
     """Return the page of *entries* that follows the page hashed *prev_hash*."""
     digests = [entry.digest for entry in entries]
     return Page(
@@ -125,7 +127,10 @@ def to_document(page: Page) -> dict[str, Any]:
                 "source": e.source,
                 "salt": e.salt,
                 "digest": e.digest,
-                "events": [event._asdict() for event in e.events],
+                "events": [
+                    {"topic": topic, "type": type_, "key": key, "value": value, "reason": reason}
+                    for topic, type_, key, value, reason in e.events
+                ],
             }
             for e in page.entries
         ],

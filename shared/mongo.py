@@ -24,6 +24,13 @@ def connect(uri: str, driver: Literal["motor", "pymongo"] = "motor") -> Any:
     return make(uri, tz_aware=True, serverSelectionTimeoutMS=5_000, socketTimeoutMS=20_000)
 
 
+async def disconnect(client: Any) -> None:
+    """Close a client; one driver closes at once, the other when awaited."""
+    closing = client.close()
+    if closing is not None:
+        await closing
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn what the driver raises when the database is away into our own error."""
@@ -68,6 +75,13 @@ class MongoStore:
         with _translated():
             found = await self.pages.find({"_id": {"$in": wanted}}).to_list(len(wanted))
         return sorted((from_document(document) for document in found), key=lambda page: page.number)
+
+    async def taken(self, numbers: Mapping[int, int]) -> set[int]:
+        """Return the books whose page of the given number exists, in one query."""
+        books = {page_id(book, number): book for book, number in numbers.items()}
+        with _translated():
+            found = await self.pages.find({"_id": {"$in": list(books)}}, {"_id": 1}).to_list(len(books))
+        return {books[document["_id"]] for document in found}
 
     async def load_states(self, streams: Collection[str]) -> list[Document]:
         """Return the stored states of these streams."""

@@ -179,13 +179,13 @@ class Relay:
         start = self._clock.now()
         books = [book for book in self._books() if book.is_open]
         since = [book.undecided_since() or start for book in books]
-        overtaken = await asyncio.gather(*(book.is_overtaken() for book in books))
+        overtaken = await self._store.taken({book.number: book.head + 1 for book in books})
         quiet = [
             n
             for n, book in enumerate(books)
             if book.is_open
             and book.said == book.head
-            and not overtaken[n]
+            and book.number not in overtaken
             and book.incarnation == books[0].incarnation
         ]
         if not quiet:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -22,10 +22,10 @@ from shared.book import PROBE, Book, BookLostError
 from shared.clock import Clock, StoryClock, SystemClock, to_micros
 from shared.consumer import Heard, Intake, OnFact, UnreadableError, read
 from shared.decider import Decider, Outcome, Request
-from shared.http import ProblemError, api
+from shared.http import AnnouncedLimit, ProblemError, api
 from shared.kafka import KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
 from shared.ledger import Page
-from shared.mongo import ClockDocument, Index, MongoStore, connect
+from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
 from shared.relay import BrokerUnavailableError, Relay
 from shared.settings import Settings
 from shared.state import Inbound
@@ -79,7 +79,7 @@ class Service(Generic[S]):
         self.clock: Clock = SystemClock()
         self._story: StoryClock | None = None
         if settings.clock == "story":
-            self.clock = self._story = StoryClock(ClockDocument(self.client).read, timedelta(milliseconds=25))
+            self.clock = self._story = StoryClock(ClockDocument(self.client).read, timedelta(milliseconds=40))
         self.books: dict[int, Book[S]] = {}
         self.plan: Plan[S]
         self.actor = ids.actor(name)
@@ -356,10 +356,11 @@ class Service(Generic[S]):
             context=self,
         )
         config = uvicorn.Config(
-            app, host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False
+            AnnouncedLimit(app), host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False
         )
         server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        # Signals are the service's.
+        server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         return server
 
     def _unready(self) -> str | None:
@@ -426,6 +427,7 @@ class Service(Generic[S]):
         except (TimeoutError, StoreUnavailableError, BrokerUnavailableError) as error:
             log.warning("not_drained", reason=repr(error))
         await outlet.stop()
+        await disconnect(self.client)
         log.info("stopped")
 
 

@@ -25,6 +25,9 @@ class Store(Protocol):
     async def read_pages(self, book: int, numbers: Sequence[int]) -> list[Page]:
         """Return the pages of these numbers that exist, in order."""
 
+    async def taken(self, numbers: Mapping[int, int]) -> set[int]:
+        """Return the books whose page of the given number exists."""
+
     async def load_states(self, streams: Collection[str]) -> list[Document]:
         """Return the stored states of these streams, absent ones left out."""
 

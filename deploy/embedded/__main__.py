@@ -14,7 +14,7 @@ from deploy.embedded.story import Parameters, Story, StuckError
 from deploy.embedded.supervisor import Stack
 from deploy.embedded.view import View, print_summary
 from shared.clock import monotonic
-from shared.mongo import MongoStore, connect
+from shared.mongo import MongoStore, connect, disconnect
 from shared.settings import Settings
 
 
@@ -26,6 +26,7 @@ async def newest_page(settings: Settings) -> int:
         store = MongoStore(client, name)
         for book in range(books):
             newest = max(newest, await store.newest_at(book))
+    await disconnect(client)
     return newest
 
 

@@ -16,6 +16,7 @@ from services.directory.app import build as build_directory
 from services.reminders.app import build as build_reminders
 from services.reporting.app import build as build_reporting
 from shared.commands import read_heads, rebuild_states, verify_books
+from shared.mongo import disconnect
 from shared.service import Service
 from shared.settings import Settings
 
@@ -187,6 +188,7 @@ async def judge_ledgers(settings: Settings, heads: Path, findings: Findings) -> 
         plan = build(service)
         pages, faults = await verify_books(service.store, plan.books, read_heads(heads / name))
         states, different = await rebuild_states(service.store, plan.books, plan.decider.shape, write=False)
+        await disconnect(service.client)
         findings.pages += pages
         findings.states += states
         findings.wrong += [f"{name}: page {fault.page} {fault.problem}" for fault in faults]

@@ -18,7 +18,7 @@ from deploy.embedded.keys import make_token
 from deploy.embedded.supervisor import Stack
 from shared.access import Identity
 from shared.clock import Reading, from_micros, real_now, to_micros
-from shared.mongo import ClockDocument, connect
+from shared.mongo import ClockDocument, connect, disconnect
 from shared.workdays import Calendar
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -85,7 +85,8 @@ class Story:
         self.parameters = parameters
         self.tally = Tally()
         self.show = show
-        self._clock = ClockDocument(connect(stack.mongo_uri))
+        self._client = connect(stack.mongo_uri)
+        self._clock = ClockDocument(self._client)
         self._acts: list[Act] = []
         self._seen: set[str] = set()
         self._cursor = ""
@@ -176,6 +177,7 @@ class Story:
         """Let go of the connections."""
         for client in self._clients.values():
             await client.aclose()
+        await disconnect(self._client)
 
     def _as(self, subject: str, *roles: str) -> dict[str, str]:
         key = "/".join((subject, *roles))

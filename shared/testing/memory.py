@@ -54,6 +54,13 @@ class MemoryStore:
         await self._pause("pages_read")
         return found
 
+    async def taken(self, numbers: Mapping[int, int]) -> set[int]:
+        """Return the books whose page of the given number exists."""
+        await self._pause("taken")
+        found = {book for book, number in numbers.items() if page_id(book, number) in self.database.pages}
+        await self._pause("taken_read")
+        return found
+
     async def load_states(self, streams: Collection[str]) -> list[Document]:
         """Return the stored states of these streams."""
         await self._pause("load_states")

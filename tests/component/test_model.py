@@ -13,7 +13,7 @@ SEEDS = int(os.environ.get("MODEL_SEEDS", "60"))  # noqa: TID251 how long to loo
 FIRST = int(os.environ.get("MODEL_FIRST", "0"))  # noqa: TID251
 
 
-async def story(seed: int, steps: int = 4_000) -> World:
+async def story(seed: int, steps: int = 3_000) -> World:
     """Let a world go wrong for a while and come to rest."""
     world = World(seed)
     stamina.instrumentation.set_on_retry_hooks([])

@@ -29,7 +29,8 @@ MUTANTS = [
     Mutant(
         "the clock is not read anew behind the fence",
         BOOK,
-        "        await self._clock.refresh()\n        self._since = max(self._clock.now(), from_micros(self.at))",
+        "        await self._clock.refresh()\n"
+        "        self._since = max(self._clock.now(), from_micros(self.at))",
         "        self._since = from_micros(0)",
     ),
     Mutant(
@@ -166,25 +167,36 @@ MUTANTS = [
     Mutant(
         "said while pages are unsaid",
         RELAY,
-        "                and book.said == book.head\n                and not await book.is_overtaken()\n"
-        "                and book.said == book.head\n",
-        "                and not await book.is_overtaken()\n",
+        "            and book.said == book.head\n            and book.number not in overtaken\n",
+        "            and book.number not in overtaken\n",
     ),
-    Mutant(
-        "said while another writer goes on", RELAY, "                and not await book.is_overtaken()\n", ""
-    ),
+    Mutant("said while another writer goes on", RELAY, "            and book.number not in overtaken\n", ""),
     Mutant(
         "said before the fence",
         RELAY,
-        "                book.is_open\n                and book.said",
-        "                book.said",
+        """if book.is_open]
+        since = [book.undecided_since() or start for book in books]
+        overtaken = await self._store.taken({book.number: book.head + 1 for book in books})
+        quiet = [
+            n
+            for n, book in enumerate(books)
+            if book.is_open
+""",
+        """]
+        since = [book.undecided_since() or start for book in books]
+        overtaken = await self._store.taken({book.number: book.head + 1 for book in books})
+        quiet = [
+            n
+            for n, book in enumerate(books)
+            if True
+""",
     ),
-    Mutant("said ignoring undecided requests", RELAY, "if since is not None:", "if False:"),
+    Mutant("said ignoring undecided requests", RELAY, "[book.undecided_since() or start for", "[start for"),
     Mutant(
         "said through the end of the pass",
         RELAY,
-        "                    through = min(through, since)",
-        "                    through = self._clock.now()",
+        "through = [books[n] for n in quiet], min(start, *(since[n] for n in quiet))",
+        "through = [books[n] for n in quiet], self._clock.now()",
     ),
     # Consumers.
     Mutant(
@@ -244,7 +256,8 @@ MUTANTS = [
         "what waits counts as one in a row",
         CONSUMER,
         '        if outcome.result == "parked":\n            return\n',
-        '        if outcome.result == "parked":\n            self._bad_in_a_row[topic] += 1\n',
+        '        if outcome.result == "parked":\n'
+        "            self._bad_in_a_row[topic] += 1\n            return\n",
     ),
     # Dead letters.
     Mutant(

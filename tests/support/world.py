@@ -130,7 +130,7 @@ class Process:
         self.decider = toy(Counted, Rang) if kind == "a" else toy(Noted, Chimed, world.is_broken)
         self.outlet = WatchedOutlet(self)
         self.relay = Relay(
-            self.opened,
+            self.books.values,
             store=self.store,
             outlet=self.outlet,
             clock=self.clock,
@@ -208,8 +208,12 @@ class Process:
             distance=0 if self.kind == "a" else 5,
             remembered=3,
         )
-        await book.open()
         self.books[number] = book
+        try:
+            await book.open()
+        except StoreUnavailableError:
+            del self.books[number]
+            raise
 
     async def _relay(self) -> None:
         while True:
@@ -256,7 +260,7 @@ class Process:
                 continue
             name = world.rng.choice(NAMES)
             book = self.books.get(book_of(name, BOOKS["a"]))
-            if book is None:
+            if book is None or not book.is_open:
                 continue
             asked = [
                 Asked(f"ask-{next(world.names)}", f"a:{name}") for _ in range(world.rng.choice((1, 1, 2)))
@@ -535,12 +539,22 @@ class World:
         for _ in range(400):
             await self.run(40)
             self.now += 500
+            if b.is_dead:
+                b = self.start("b", all_books=True)
             if self._is_at_rest(a, b):
                 return
             for stream, number in self.parked():
                 if self.rng.random() < 0.2:
                     b.spawn(b.repair(stream, number))
-        raise AssertionError(f"the world does not come to rest: {self.parked()}")
+        raise AssertionError(f"the world does not come to rest: {self.parked()}, {self.unrest(a, b)}")
+
+    def unrest(self, *processes: Process) -> list[str]:
+        """Say what is still going on."""
+        return [
+            f"{process.actor} book {book.number} at {book.head}: applied {book.applied}, said {book.said}"
+            for process in processes
+            for book in process.books.values()
+        ]
 
     def _is_at_rest(self, *processes: Process) -> bool:
         for process in processes:

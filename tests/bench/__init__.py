@@ -1,0 +1,1 @@
+"""Benchmarks: figures of the kit on the embedded servers; apart from the tests."""

@@ -1,0 +1,220 @@
+"""Every query that is sent to the database is backed by an index."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pymongo import AsyncMongoClient
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+from deploy.embedded.keys import make_token
+from services.reminders.adapters.notices import NoticeList
+from services.reporting.app import build as build_reporting
+from shared import ids
+from shared.access import Identity, Verifier
+from shared.clock import EPOCH, Reading
+from shared.http import api
+from shared.ledger import GENESIS, seal
+from shared.mongo import ClockDocument, MongoStore
+from shared.service import Plan, Service
+from shared.settings import Settings
+from tests.support.hierarchy import Directory, divisions
+from tests.support.process import settings_of
+
+FAR = 2**62
+SMALL = {"owners": "one document per book, and there are twelve"}
+"""Collections that may be scanned, and why."""
+
+
+class Ear(CommandListener):
+    """Hears what a client asks of the database."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        command = {**event.command}
+        name = event.command_name
+        if name == "find":
+            self.asked.append((command["find"], {k: command[k] for k in ("filter", "sort") if k in command}))
+        elif name in ("update", "delete"):
+            self.asked += [(command[name], {"filter": dict(one["q"])}) for one in command[f"{name}s"]]
+        elif name in ("distinct", "findAndModify", "mapReduce"):
+            raise AssertionError(f"{name}: nobody asks the database to explain it here")
+
+    def succeeded(self, event: Any) -> None:
+        pass
+
+    def failed(self, event: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, mongo_uri: str) -> Settings:
+    return settings_of(Settings, tmp_path, broker_address="127.0.0.1:1", mongo_uri=mongo_uri)
+
+
+@pytest.fixture
+async def store(mongo_uri: str, ear: Ear) -> AsyncIterator[MongoStore]:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_uri, event_listeners=[ear], tz_aware=True)
+    yield MongoStore(client, ids.new_id())
+    await client.close()
+
+
+def stages(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every stage of a plan, however the server nests it."""
+    if "stage" in plan:
+        yield plan["stage"]
+    for below in (*plan.get("inputStages", ()), plan.get("inputStage"), plan.get("queryPlan")):
+        if below:
+            yield from stages(below)
+
+
+async def explain(store: MongoStore, collection: str, what: Mapping[str, Any]) -> set[str]:
+    """Return the stages by which the database finds something."""
+    asked = {"explain": {"find": collection, **what}, "verbosity": "queryPlanner"}
+    answer = await store.database.command(asked)
+    return set(stages(answer["queryPlanner"]["winningPlan"]))
+
+
+async def is_indexed(store: MongoStore, collection: str, what: Mapping[str, Any]) -> bool:
+    """Tell whether the database finds something by an index.
+
+    The embedded server looks a single condition up by its index and filters what it finds by the others,
+    but its ``explain`` shows that for the first condition alone; MongoDB shows it for the whole.
+    """
+    plans = [await explain(store, collection, what)]
+    conditions = what["filter"]
+    if not any(name.startswith("$") for name in conditions):
+        plans += [await explain(store, collection, {"filter": {k: v}}) for k, v in conditions.items()]
+    return any("COLLSCAN" not in plan and plan & {"IXSCAN", "IDHACK", "EXPRESS_IXSCAN"} for plan in plans)
+
+
+async def unindexed(store: MongoStore, ear: Ear) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what was asked so far and would scan a collection."""
+    asked = [one for one in ear.asked if one[0] not in SMALL]
+    assert asked, "nothing was asked"
+    return [one for one in asked if not await is_indexed(store, *one)]
+
+
+def a_service(settings: Settings, store: MongoStore) -> Service[Any]:
+    """Return a service that is not started and whose queries are heard."""
+    service: Service[Any] = Service(settings, "heard")
+    service.client.close()
+    service.client, service.store = store.client, store
+    return service
+
+
+async def test_the_queries_of_the_kit_are_indexed(store: MongoStore, ear: Ear) -> None:
+    await store.make_indexes()
+    await store.insert_page(seal(0, 1, [], "one", 1, GENESIS))
+    await store.write_states([{"_id": f"x{n}", "book": 0, "page": 1, "wake_at": n} for n in range(50)])
+
+    await store.read_pages(0, range(1, 65))
+    await store.load_states([f"x{n}" for n in range(500)])
+    await store.waking(0, 25, 10)
+    await store.waking(0, FAR, 1)
+    await store.set_marks(0, {"applied": 1, "said": 1})
+    await store.marks(0)
+    await store.newest_at(0)
+    await store.claim(0, "one", "here:1", timedelta(minutes=1))
+    await store.owner(0)
+    await store.release(0, "one")
+
+    assert {collection for collection, _ in ear.asked} == {"pages", "states", "marks", "owners"}
+    assert await unindexed(store, ear) == []
+
+
+async def test_the_hurried_clock_is_found_by_its_identity(store: MongoStore, ear: Ear) -> None:
+    await ClockDocument(store.client).write(Reading(EPOCH, EPOCH))
+    await ClockDocument(store.client).read()
+
+    assert ear.asked == [("clock", {"filter": {"_id": "clock"}})] * 2
+
+
+async def test_the_list_of_notices_is_read_by_its_indexes(
+    settings: Settings, store: MongoStore, ear: Ear
+) -> None:
+    notices = NoticeList(a_service(settings, store))
+    await notices.make_indexes()
+    await store.database["notices"].insert_many(
+        [{"_id": n, "cursor": f"{n:020d}", "post": f"p{n % 7}"} for n in range(50)]
+    )
+
+    await notices.read(post=None, after="", limit=10)
+    await notices.read(post="p1", after=f"{20:020d}", limit=10)
+
+    assert [sorted(what["filter"]) for _, what in ear.asked] == [["cursor"], ["cursor", "post"]]
+    assert await unindexed(store, ear) == []
+
+
+async def test_reports_are_found_by_their_unit_and_period(
+    settings: Settings, store: MongoStore, ear: Ear
+) -> None:
+    service = a_service(settings, store)
+    plan: Plan[Any] = build_reporting(service)
+    service.tree = Directory().imported(divisions()).tree
+    await store.make_indexes(plan.views)
+    await store.write_states(
+        [
+            {"_id": f"r{n}", "book": 0, "page": 1, "view": {"unit": f"u{n}", "period": f"{2000 + n % 30}"}}
+            for n in range(300)
+        ]
+    )
+    ear.asked.clear()
+
+    async def no_progress() -> dict[str, Any]:
+        return {}
+
+    app = api(
+        "reporting",
+        router=plan.router,
+        verifier=Verifier(settings.public_key),
+        is_ready=lambda: None,
+        progress=no_progress,
+        context=service,
+    )
+    operator = make_token(settings.public_key.parent, Identity(sub="o", unit="33", roles=("operator",)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        for more in ({}, {"period": "2025"}, {"period": "2025", "status": "open"}):
+            answer = await http.get(
+                "/v1/reports",
+                params={"unit": "330305", **more},
+                headers={"Authorization": f"Bearer {operator}"},
+            )
+            assert answer.is_success
+
+    asked = [set(what["filter"]) for _, what in ear.asked]
+    assert asked == [{"view.unit"}, {"view.unit", "view.period"}, {"view.unit", "view.period"}]
+    assert await unindexed(store, ear) == []
+
+
+async def test_a_query_that_no_index_backs_is_found_out(store: MongoStore, ear: Ear) -> None:
+    await store.make_indexes()
+    await store.write_states([{"_id": "x", "book": 0, "page": 1, "wake_at": 1}])
+
+    await store.find_states({"version": 1})
+    await store.find_states({"$or": [{"_id": "x"}, {"version": 1}]})
+    await store.find_states({"page": 1, "wake_at": 1})
+
+    assert [sorted(what["filter"]) for _, what in await unindexed(store, ear)] == [
+        ["version"],
+        ["$or"],
+        ["page", "wake_at"],
+    ]
+
+
+async def test_a_collection_that_may_be_scanned_is_small(store: MongoStore, ear: Ear) -> None:
+    for book in range(12):
+        await store.claim(book, "one", "here:1", timedelta(minutes=1))
+        await store.claim(book, "two", "there:2", timedelta(minutes=1))
+
+    assert await store.database["owners"].count_documents({}) == 12

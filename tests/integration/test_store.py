@@ -1,0 +1,210 @@
+"""One promise, three keepers: the store in memory, MongoDB through motor, and MongoDB through PyMongo."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
+
+from shared import ids
+from shared.clock import Reading, from_micros, to_micros
+from shared.ledger import GENESIS, Entry, Event, Page, digest, seal
+from shared.mongo import ClockDocument, MongoStore, connect, disconnect, insert_new
+from shared.store import PageTakenError, StoreUnavailableError
+from shared.testing.memory import MemoryStore
+from tests.support.eventually import eventually
+from tests.support.kit import NOON
+
+DRIVERS = ("motor", "pymongo")
+
+
+@pytest.fixture(params=("memory", *DRIVERS))
+async def store(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[Any]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    client = connect(mongo_uri, request.param)
+    store = MongoStore(client, ids.new_id())
+    await store.make_indexes()
+    yield store
+    await disconnect(client)
+
+
+@pytest.fixture(params=DRIVERS)
+async def mongo(request: pytest.FixtureRequest, mongo_uri: str) -> AsyncIterator[MongoStore]:
+    client = connect(mongo_uri, request.param)
+    yield MongoStore(client, ids.new_id())
+    await disconnect(client)
+
+
+def a_page(number: int, *, book: int = 0, actor: str = "one", at: int = 0) -> Page:
+    event = Event("b", "b.noted.v1", "b:x", '{"名":"洞头区"}'.encode())
+    content = ("b:x", number, "ask", "b:x", ("/a#a:x", number), (event,))
+    entry = Entry(*content, b"salt" * 4, digest(b"salt" * 4, *content))
+    return seal(book, number, [entry], actor, at, GENESIS)
+
+
+def a_state(stream: str = "b:x", *, page: int, book: int = 0, **more: Any) -> dict[str, Any]:
+    return {"_id": stream, "book": book, "page": page, "body": f"as of page {page}".encode(), **more}
+
+
+async def test_a_page_comes_back_as_it_was_inserted(store: Any) -> None:
+    page = a_page(1)
+
+    await store.insert_page(page)
+
+    assert await store.read_pages(0, [1]) == [page]
+
+
+async def test_the_number_of_a_page_is_taken_once_and_for_all(store: Any) -> None:
+    await store.insert_page(a_page(1))
+
+    with pytest.raises(PageTakenError):
+        await store.insert_page(a_page(1, actor="two"))
+
+    assert [page.actor for page in await store.read_pages(0, [1])] == ["one"]
+
+
+async def test_the_same_number_of_another_book_is_free(store: Any) -> None:
+    await store.insert_page(a_page(1))
+    await store.insert_page(a_page(1, book=10))
+
+    assert [page.book for page in await store.read_pages(1, [1])] == []
+    assert [page.book for page in await store.read_pages(10, [1])] == [10]
+
+
+async def test_pages_are_read_in_order_and_absent_ones_are_left_out(store: Any) -> None:
+    for number in (2, 11, 1, 9, 10):
+        await store.insert_page(a_page(number))
+
+    assert [page.number for page in await store.read_pages(0, range(1, 65))] == [1, 2, 9, 10, 11]
+    assert [page.number for page in await store.read_pages(0, [11, 3, 2])] == [2, 11]
+
+
+async def test_a_state_is_written_over_an_older_one_only_within_one_batch(store: Any) -> None:
+    await store.write_states([a_state("b:ahead", page=7), a_state("b:behind", page=3)])
+
+    await store.write_states(
+        [a_state("b:ahead", page=5), a_state("b:new", page=5), a_state("b:behind", page=5)]
+    )
+
+    found = await store.load_states(["b:ahead", "b:behind", "b:new", "b:never"])
+    assert {state["_id"]: state["page"] for state in found} == {"b:ahead": 7, "b:behind": 5, "b:new": 5}
+    assert {state["_id"]: state["body"] for state in found}["b:ahead"] == b"as of page 7"
+
+
+async def test_a_state_that_wakes_no_more_is_found_no_more(store: Any) -> None:
+    await store.write_states([a_state(page=1, wake_at=5)])
+    await store.write_states([a_state(page=2)])
+
+    assert await store.waking(0, 100, 10) == []
+
+
+async def test_the_earliest_wake_first_and_only_those_of_the_book(store: Any) -> None:
+    await store.write_states(
+        [
+            a_state("late", page=1, wake_at=30),
+            a_state("early", page=1, wake_at=10),
+            a_state("never", page=1),
+            a_state("beyond", page=1, wake_at=31),
+            a_state("middle", page=1, wake_at=20),
+            a_state("elsewhere", page=1, book=1, wake_at=1),
+        ]
+    )
+
+    assert await store.waking(0, 30, 10) == [(10, "early"), (20, "middle"), (30, "late")]
+    assert await store.waking(0, 30, 2) == [(10, "early"), (20, "middle")]
+
+
+async def test_what_was_applied_never_goes_back(store: Any) -> None:
+    await store.set_marks(0, {"applied": 5})
+    await store.set_marks(0, {"applied": 3})
+
+    assert (await store.marks(0))["applied"] == 5
+
+
+async def test_what_was_said_may_go_back_when_a_broker_comes_back_empty(store: Any) -> None:
+    await store.set_marks(0, {"applied": 5})
+    await store.set_marks(0, {"said": 9, "incarnation": "first"})
+    await store.set_marks(0, {"said": 0, "incarnation": "second"})
+
+    marks = await store.marks(0)
+    assert (marks["applied"], marks["said"], marks["incarnation"]) == (5, 0, "second")
+    assert not await store.marks(1)
+
+
+async def test_a_page_keeps_its_microseconds(store: Any) -> None:
+    moment = to_micros(NOON) + 123_457
+    await store.insert_page(a_page(1, at=moment))
+    await store.write_states([a_state(page=1, wake_at=moment)])
+
+    assert [page.at for page in await store.read_pages(0, [1])] == [moment]
+    assert await store.waking(0, moment, 1) == [(moment, "b:x")]
+    assert await store.waking(0, moment - 1, 1) == []
+
+
+async def test_the_hurried_clock_keeps_its_microseconds(mongo: MongoStore) -> None:
+    moment = from_micros(to_micros(NOON) + 123_457)
+    reading = Reading(moment, moment + timedelta(days=365, microseconds=1), 2.5)
+    document = ClockDocument(mongo.client)
+
+    await document.write(reading)
+
+    assert await document.read() == reading
+
+
+async def test_a_lease_is_held_by_one_until_it_is_given_back(mongo: MongoStore) -> None:
+    minute = timedelta(minutes=1)
+
+    assert await mongo.claim(0, "one", "here:1", minute)
+    assert not await mongo.claim(0, "two", "there:2", minute)
+    assert await mongo.claim(0, "one", "here:1", minute)
+    assert await mongo.owner(0) == "here:1"
+
+    await mongo.release(0, "two")
+    assert await mongo.owner(0) == "here:1"
+    await mongo.release(0, "one")
+    assert await mongo.owner(0) is None
+    assert await mongo.claim(0, "two", "there:2", minute)
+
+
+async def test_a_lease_that_is_not_kept_expires(mongo: MongoStore) -> None:
+    await mongo.claim(0, "one", "here:1", timedelta(milliseconds=50))
+
+    assert await eventually(lambda: mongo.claim(0, "two", "there:2", timedelta(minutes=1)))
+    assert not await mongo.claim(0, "one", "here:1", timedelta(minutes=1))
+
+
+async def test_a_document_that_is_there_is_not_inserted_again(mongo: MongoStore) -> None:
+    notices = mongo.database["notices"]
+    await notices.insert_one({"_id": "b", "told": "first"})
+
+    new = await insert_new(notices, [{"_id": one, "told": "second"} for one in ("a", "b", "c")])
+
+    assert [document["_id"] for document in new] == ["a", "c"]
+    assert (await notices.find_one({"_id": "b"}))["told"] == "first"
+
+
+async def test_the_newest_page_is_found_behind_the_states(mongo: MongoStore) -> None:
+    for number in range(1, 71):
+        await mongo.insert_page(a_page(number, at=number))
+    await mongo.set_marks(0, {"applied": 2})
+
+    assert await mongo.newest_at(0) == 70
+    assert await mongo.newest_at(1) == 0
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_a_database_that_is_away_is_told_from_one_that_refuses(driver: str) -> None:
+    make: Any = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}[driver]
+    client = make("mongodb://127.0.0.1:1/?directConnection=true", serverSelectionTimeoutMS=50)
+    store = MongoStore(client, "nobody")
+    try:
+        with pytest.raises(StoreUnavailableError):
+            await store.insert_page(a_page(1))
+        with pytest.raises(StoreUnavailableError):
+            await store.load_states(["b:x"])
+    finally:
+        await disconnect(client)
