@@ -42,7 +42,7 @@ def compare(old: Schema, new: Schema, name: str = "data") -> list[Change]:
     return list(_changes(_inlined(old, old), _inlined(new, new), name))
 
 
-def _inlined(node: Any, root: Schema) -> Any:  # noqa: ANN401  a node of JSON
+def _inlined(node: Any, root: Schema) -> Any:
     """Return a schema with each reference into its own definitions replaced by what it names."""
     if isinstance(node, list):
         return [_inlined(item, root) for item in node]
@@ -97,11 +97,11 @@ def _values(before: list[Any], after: list[Any], where: str) -> Iterator[Change]
             yield Change(where, f"the enumeration has gained {_shown(value)}, which readers do not know")
 
 
-def _parts(value: Any) -> list[Schema]:  # noqa: ANN401  a node of JSON
+def _parts(value: Any) -> list[Schema]:
     return [value] if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401  a node of JSON
+def _shown(value: Any) -> str:
     return "absent" if value is None else json.dumps(value, ensure_ascii=False)
 
 

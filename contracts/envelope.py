@@ -31,7 +31,7 @@ class Fact(Model):
     type: ClassVar[str] = ""
     major: ClassVar[int] = 1
 
-    def __init_subclass__(
+    def __init_subclass__(  # type: ignore[explicit-override]  # typing has no override before 3.12
         cls,
         *,
         topic: str | None = None,
@@ -69,7 +69,7 @@ class Said(Model):
         default="", description="the broker's data it was said on; on data made anew it says nothing"
     )
     heads: tuple[str, ...] = Field(
-        default=(), description="on partition 0: <book>/<number>:<hash> of each newest page said, so that a cut tail shows"
+        default=(), description="on partition 0: <book>/<number>:<hash> of each newest page said"
     )
 
 
@@ -96,9 +96,7 @@ class Envelope(Model):
         return cls.model_validate_json(value)
 
 
-def encode(
-    fact: Fact, *, source: str, sequence: int, time: datetime, correlation: str, cause: str
-) -> bytes:
+def encode(fact: Fact, *, source: str, sequence: int, time: datetime, correlation: str, cause: str) -> bytes:
     """Return the bytes of a fact: the same ones go to the ledger, to Kafka and over HTTP."""
     subject = fact.subject
     return to_json(

@@ -100,6 +100,9 @@ class Tree:
         if sequence <= self._versions.get(fact.subject, 0):
             return
         self._versions[fact.subject] = sequence
+        if isinstance(fact, PostDefined | TenureStarted | TenureEnded):
+            self._apply_to_post(fact)
+            return
         match fact:
             case UnitPlaced():
                 self._place(fact)
@@ -109,6 +112,11 @@ class Tree:
                 self.units[fact.unit].name = fact.name
             case UnitClosed():
                 self.units[fact.unit].is_closed = True
+            case _:
+                return
+
+    def _apply_to_post(self, fact: PostDefined | TenureStarted | TenureEnded) -> None:
+        match fact:
             case PostDefined():
                 tenures = self.posts[fact.post].tenures if fact.post in self.posts else []
                 self.posts[fact.post] = Post(
@@ -121,8 +129,6 @@ class Tree:
                 for tenure in self.posts[fact.post].tenures:
                     if tenure.person == fact.person and tenure.until_at is None:
                         tenure.until_at = fact.until_at
-            case _:
-                return
 
     def _place(self, fact: UnitPlaced) -> None:
         known = self.units.get(fact.unit)

@@ -45,7 +45,11 @@ class Verifier:
         """
         try:
             claims = jwt.decode(
-                token, self._key, algorithms=[ALGORITHM], audience=AUDIENCE, options={"require": ["exp", "sub", "unit"]}
+                token,
+                self._key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                options={"require": ["exp", "sub", "unit"]},
             )
             return Identity.model_validate(claims)
         except (jwt.InvalidTokenError, ValidationError) as error:

@@ -133,6 +133,8 @@ class Book(Generic[S]):
         self._wakes_until = 0
         self._next_wake: tuple[int, int | None] = (-1, None)
         self._since = EPOCH
+        self._doubt: datetime | None = None
+        """Since when an insert may still land whose answer never came."""
 
     # -- taking over ------------------------------------------------------------------------------
 
@@ -161,6 +163,7 @@ class Book(Generic[S]):
                 continue
         await self._clock.refresh()
         self._since = max(self._clock.now(), from_micros(self.at))
+        self._doubt = None
 
     async def _catch_up(self) -> None:
         """Fold every page that another writer has appended."""
@@ -225,6 +228,8 @@ class Book(Generic[S]):
     async def _write(self, tickets: Sequence[_Ticket]) -> None:
         """Answer all tickets, in as few pages as they fit."""
         self._forget()
+        if self._doubt is not None:
+            await self._fence()
         todo = [(request, ticket.at) for ticket in tickets for request in ticket.requests]
         outcomes: list[Outcome] = []
         lost = 0
@@ -370,23 +375,38 @@ class Book(Generic[S]):
     async def _append(self, entries: Sequence[Entry], now: datetime) -> Page:
         """Insert the next page; when in doubt, the page itself tells what happened."""
         page = seal(self.number, self.head + 1, entries, self._actor, max(to_micros(now), self.at), self.hash)
-        async for attempt in stamina.retry_context(
-            on=StoreUnavailableError, attempts=None, timeout=60.0, wait_initial=0.05, wait_max=2.0
-        ):
-            with attempt:
-                try:
-                    await self._store.insert_page(page)
-                except (PageTakenError, StoreUnavailableError) as doubt:
-                    there = await self._store.read_pages(self.number, [page.number])
-                    if there and there[0].hash != page.hash:
-                        raise PageTakenError(page.id) from doubt
-                    if not there:
-                        raise StoreUnavailableError(page.id) from doubt
+        try:
+            async for attempt in stamina.retry_context(
+                on=StoreUnavailableError, attempts=None, timeout=60.0, wait_initial=0.05, wait_max=2.0
+            ):
+                with attempt:
+                    await self._insert(page)
+        except StoreUnavailableError:
+            self._doubt = self._doubt or self.undecided_since() or now
+            raise
         return page
+
+    async def _insert(self, page: Page) -> None:
+        try:
+            await self._store.insert_page(page)
+        except (PageTakenError, StoreUnavailableError) as doubt:
+            there = await self._store.read_pages(self.number, [page.number])
+            if there and there[0].hash != page.hash:
+                raise PageTakenError(page.id) from doubt
+            if not there:
+                raise StoreUnavailableError(page.id) from doubt
 
     async def peek(self, stream: str) -> S:
         """Return a stream's state as it stands; for readers, it changes nothing."""
         return (await self.peek_all([stream]))[stream]
+
+    async def parked(self, stream: str) -> tuple[DeadLetter, ...]:
+        """Return the dead letters of a stream, the oldest first."""
+        if stream in self._records:
+            return self._records[stream].parked
+        stored = await self._store.load_states([stream])
+        mine = [document for document in stored if document["book"] == self.number]
+        return self._shape.from_document(mine[0]).parked if mine else ()
 
     async def peek_all(self, streams: Collection[str]) -> dict[str, S]:
         """Return the states of streams, in one query."""
@@ -444,7 +464,14 @@ class Book(Generic[S]):
 
     def undecided_since(self) -> datetime | None:
         """Return the moment of the oldest request whose page is not yet known to be durable."""
-        return min((ticket.at for ticket in (*self._waiting, *self._writing)), default=None)
+        moments = [ticket.at for ticket in (*self._waiting, *self._writing)]
+        return min(moments if self._doubt is None else [*moments, self._doubt], default=None)
+
+    async def settle_doubt(self) -> None:
+        """After an insert without an answer, find out what became of it, so that Said can go on."""
+        if self._doubt is not None:
+            async with self._turn:
+                await self._fence()
 
     # -- waking -----------------------------------------------------------------------------------
 

@@ -88,11 +88,13 @@ class StoryClock:
 
     def real(self, moment: datetime) -> datetime:
         """Return the real instant at which the clock reached a moment: at a jump, the jump's."""
+        reached = moment
         for reading in reversed(self._jumps):
             if reading.story <= moment:
-                return reading.real + (moment - reading.story) / reading.speed
+                at = reading.real + (moment - reading.story) / reading.speed
+                return at if reached == moment else min(at, reached)
             reached = reading.real
-        return reached if self._jumps else moment
+        return reached
 
     async def refresh(self) -> None:
         """Read the document."""

@@ -58,7 +58,9 @@ async def verify_books(
     return count, faults
 
 
-async def rebuild_states(store: Store, books: int, shape: Shape[Any], *, write: bool) -> tuple[int, list[str]]:
+async def rebuild_states(
+    store: Store, books: int, shape: Shape[Any], *, write: bool
+) -> tuple[int, list[str]]:
     """Fold every book from its first page; return how many states there are and which stored ones differ."""
     different: list[str] = []
     count = 0
@@ -76,20 +78,27 @@ async def rebuild_states(store: Store, books: int, shape: Shape[Any], *, write: 
             if there is None or _comparable(there) != _comparable(right):
                 different.append(stream)
                 if write:
-                    await store.write_states([{**right, "page": max(right["page"], (there or right)["page"])}])
+                    await store.mend_states([right])
     return count, different
 
 
-def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what two documents of one state must share, however the database wraps it."""
-    lists = {key: [list(row) for row in document[key]] for key in ("sequences", "seen")}
-    return {**document, **lists, "seen": [[s, last, list(gaps)] for s, last, gaps in document["seen"]]}
+def _comparable(value: Any) -> Any:
+    """Return what two documents of one state must share, however the database wraps a sequence."""
+    match value:
+        case Mapping():
+            return {key: _comparable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_comparable(item) for item in value]
+        case _:
+            return value
 
 
 async def trace_story(address: str, story: str) -> list[Envelope]:
     """Return every published fact of a story, from all topics, in the order of their decision."""
     found: dict[str, Envelope] = {}
-    consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=address, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, n) for topic in TOPICS for n in range(PARTITIONS)]
@@ -117,60 +126,71 @@ def _envelope(value: bytes | None) -> Envelope | None:
         return None
 
 
-def program(name: str, settings_class: type[Settings], build: Callable[[Service[Any]], Plan[Any]]) -> typer.Typer:
+Make = Callable[[], tuple[Service[Any], Plan[Any]]]
+"""Makes a service and its plan inside the loop that will use them."""
+
+
+def program(name: str, settings: type[Settings], build: Callable[[Service[Any]], Plan[Any]]) -> typer.Typer:
     """Return a service's command line; without a command it runs the service."""
     app = typer.Typer(help=f"Zeren · {name}", no_args_is_help=False, pretty_exceptions_enable=False)
 
-    def made() -> tuple[Service[Any], Plan[Any]]:
-        service: Service[Any] = Service(settings_class(), name)
+    def make() -> tuple[Service[Any], Plan[Any]]:
+        service: Service[Any] = Service(settings(), name)
         return service, build(service)
 
     @app.callback(invoke_without_command=True)
     def default(context: typer.Context) -> None:
         """Run the service / 运行服务."""
         if context.invoked_subcommand is None:
-            uvloop.run(_run())
+            uvloop.run(_run(make))
 
-    async def _run() -> None:
-        service, plan = made()
-        await service.run(plan)
+    _add_checks(app, make)
+    _add_remedies(app, settings)
+    return app
 
+
+async def _run(make: Make) -> None:
+    service, plan = make()
+    await service.run(plan)
+
+
+async def _verify(make: Make) -> tuple[int, list[Fault]]:
+    service, plan = make()
+    return await verify_books(service.store, plan.books, read_heads(service.settings.heads))
+
+
+async def _rebuild(make: Make, *, write: bool) -> tuple[int, list[str]]:
+    service, plan = make()
+    return await rebuild_states(service.store, plan.books, plan.decider.shape, write=write)
+
+
+def _add_checks(app: typer.Typer, make: Make) -> None:
     @app.command("verify")
-    def verify_command() -> None:
+    def check_books() -> None:
         """Check the chain of every book against itself and the published heads / 校验账本."""
-
-        async def check() -> tuple[int, list[Fault]]:
-            service, plan = made()
-            return await verify_books(service.store, plan.books, read_heads(service.settings.heads))
-
-        count, faults = asyncio.run(check())
+        count, faults = asyncio.run(_verify(make))
         for fault in faults:
             typer.echo(f"page {fault.page} {fault.problem}", err=True)
         typer.echo(f"{count} pages, {len(faults)} faults / {count} 页，{len(faults)} 处错误")
         raise typer.Exit(1 if faults else 0)
 
     @app.command()
-    def rebuild(*, write: Annotated[bool, typer.Option(help="write what differs / 写入差异")] = False) -> None:
+    def rebuild(
+        *, write: Annotated[bool, typer.Option(help="write what differs / 写入差异")] = False
+    ) -> None:
         """Fold every book from its first page and compare with the stored states / 重建状态."""
-
-        async def fold() -> tuple[int, list[str]]:
-            service, plan = made()
-            return await rebuild_states(service.store, plan.books, plan.decider.shape, write=write)
-
-        count, different = asyncio.run(fold())
+        count, different = asyncio.run(_rebuild(make, write=write))
         for stream in different:
             typer.echo(f"differs: {stream}", err=True)
         typer.echo(f"{count} states, {len(different)} differ / {count} 个状态，{len(different)} 个不一致")
         raise typer.Exit(1 if different and not write else 0)
 
+
+def _add_remedies(app: typer.Typer, settings: type[Settings]) -> None:
     @app.command()
     def trace(story: str) -> None:
         """Print every fact of a story and what caused it / 倒查."""
-
-        async def read() -> list[Envelope]:
-            return await trace_story(settings_class().kafka_address, story)
-
-        for envelope in asyncio.run(read()):
+        for envelope in asyncio.run(trace_story(settings().kafka_address, story)):
             when = envelope.time.isoformat(timespec="seconds")
             typer.echo(f"{when}  {envelope.id}  {envelope.type}  <- {envelope.causationid}")
 
@@ -179,7 +199,7 @@ def program(name: str, settings_class: type[Settings], build: Callable[[Service[
         stream: str,
         *,
         token: Annotated[str, typer.Option(envvar="ZEREN_TOKEN", help="an operator's token / 运维令牌")],
-        address: Annotated[str, typer.Option(help="host:port of the running service / 服务地址")] = "127.0.0.1:8000",
+        address: Annotated[str, typer.Option(help="host:port / 服务地址")] = "127.0.0.1:8000",
     ) -> None:
         """Apply the dead letters of a stream again, in the running service / 重放死信."""
         answer = httpx.post(
@@ -189,5 +209,3 @@ def program(name: str, settings_class: type[Settings], build: Callable[[Service[
         )
         typer.echo(answer.text)
         raise typer.Exit(0 if answer.is_success else 1)
-
-    return app

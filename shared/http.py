@@ -49,7 +49,9 @@ class ProblemError(Exception):
         self.status, self.word, self.reason, self.reason_zh, self.more = status, word, reason, reason_zh, more
 
 
-def problem(request: Request, status: int, word: str, reason: str, reason_zh: str, **more: Any) -> JSONResponse:
+def problem(
+    request: Request, status: int, word: str, reason: str, reason_zh: str, **more: Any
+) -> JSONResponse:
     """Return problem details in the language that the caller prefers."""
     title = _TITLES.get(status, _TITLES[500])
     chinese = request.headers.get("accept-language", "").lower().startswith("zh")
@@ -65,7 +67,7 @@ def problem(request: Request, status: int, word: str, reason: str, reason_zh: st
 
 
 class AnnouncedLimit:
-    """Answers an announced body that is too large with problem details; FastAPI counts the unannounced ones."""
+    """Answers an announced body that is too large with problem details; FastAPI counts the others."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Guard *app*."""
@@ -112,7 +114,8 @@ class CanonicalLine:
 
 
 async def _identity(
-    request: Request, token: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+    request: Request,
+    token: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
 ) -> Identity:
     verifier: Verifier = request.app.state.verifier
     try:
@@ -138,12 +141,16 @@ def api(
     verifier: Verifier,
     is_ready: Callable[[], str | None],
     progress: Callable[[], Awaitable[dict[str, Any]]],
-    context: Any,
+    operator: APIRouter | None = None,
 ) -> FastAPI:
-    """Return a service's HTTP application; ``context`` is what its routes find in ``app.state.context``."""
-    app = FastAPI(title=f"Zeren · {service}", version="1", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES)
-    app.state.verifier, app.state.context = verifier, context
+    """Return a service's HTTP application; *operator* are the routes for what could not be applied."""
+    app = FastAPI(
+        title=f"Zeren · {service}", version="1", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES
+    )
+    app.state.verifier = verifier
     app.include_router(router)
+    if operator is not None:
+        app.include_router(operator)
     app.add_middleware(CanonicalLine, service=service)
     _add_plumbing(app, is_ready, progress)
     _add_problems(app)
@@ -197,7 +204,8 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         title = _TITLES.get(error.status_code, _TITLES[500])
-        return problem(request, error.status_code, "http", str(error.detail), title[1])
+        word = "too_large" if error.status_code == 413 else "http"
+        return problem(request, error.status_code, word, str(error.detail), title[1])
 
     @app.exception_handler(BookLostError)
     @app.exception_handler(StoreUnavailableError)

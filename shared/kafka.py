@@ -3,18 +3,26 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka import TopicPartition as SubscribedPartition
 from faststream.kafka.message import FAKE_CONSUMER
 
+from contracts.topics import TOPICS
 from shared import ids
 from shared.clock import monotonic
 from shared.relay import BrokerUnavailableError, Outbound
@@ -24,6 +32,7 @@ from shared.store import StoreUnavailableError
 INCARNATION = "zeren-incarnation"
 """One record lies here, written when the topics are made: it names the data that the broker holds."""
 BATCH_BYTES = 512 * 1024
+DEAD_LETTERS_KEPT = timedelta(days=366)
 COMMIT_EVERY = 1.0
 """Seconds: offsets behind which nothing but Said lies need not be committed at once."""
 LOOKED_EVERY = 1.0
@@ -38,8 +47,10 @@ class TopicMismatchError(Exception):
     """A topic has another number of partitions than the contract says."""
 
 
-async def make_topics(address: str, topics: Sequence[str], partitions: int) -> str:
+async def make_topics(address: str, topics: Sequence[str], partitions: int, *, replicas: int = 1) -> str:
     """Make the topics that do not exist and return the incarnation of the broker's data.
+
+    A topic of the registry is kept as long as the registry says and is never compacted.
 
     Raises:
         TopicMismatchError: a topic exists with another number of partitions.
@@ -47,17 +58,21 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int) -> s
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     await admin.start()
     try:
-        wanted = [NewTopic(name, partitions, 1) for name in topics] + [NewTopic(INCARNATION, 1, 1)]
+        forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
+        wanted = [NewTopic(name, partitions, replicas, topic_configs=_kept(name)) for name in topics]
+        wanted.append(NewTopic(INCARNATION, 1, replicas, topic_configs=forever))
         answer = await admin.create_topics(wanted)
-        for _, code, *_ in answer.topic_errors:
+        is_new = False
+        for name, code, *_ in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)
+            is_new = is_new or (name == INCARNATION and not code)
         for topic in await admin.describe_topics(list(topics)):
             if len(topic["partitions"]) != partitions:
                 raise TopicMismatchError(f"{topic['topic']}: {len(topic['partitions'])}, not {partitions}")
     finally:
         await admin.close()
-    known = await read_incarnation(address)
+    known = None if is_new else await read_incarnation(address)
     if known is None:
         producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
         await producer.start()
@@ -69,6 +84,14 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int) -> s
     if known is None:
         raise BrokerUnavailableError("the incarnation was written but cannot be read")
     return known
+
+
+def _kept(name: str) -> dict[str, str]:
+    """Return how long a topic is kept, as Kafka wants it said."""
+    topic = TOPICS.get(name)
+    kept = topic.retention if topic is not None else DEAD_LETTERS_KEPT
+    millis = -1 if kept is None else kept // timedelta(milliseconds=1)
+    return {"retention.ms": str(millis), "cleanup.policy": "delete"}
 
 
 async def read_incarnation(address: str) -> str | None:
@@ -98,7 +121,9 @@ class KafkaOutlet:
 
     async def start(self) -> None:
         """Connect."""
-        self._producer = AIOKafkaProducer(bootstrap_servers=self._address, acks="all", max_batch_size=BATCH_BYTES)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._address, acks="all", max_batch_size=BATCH_BYTES
+        )
         await self._producer.start()
         self._looking = asyncio.create_task(self._look())
 
@@ -144,7 +169,9 @@ class KafkaOutlet:
                 headers = [] if record.reason is None else [("dlq-reason", record.reason.encode())]
                 builder = builders.get(tp) or builders.setdefault(tp, producer.create_batch())
                 if builder.append(timestamp=None, key=key, value=record.value, headers=headers) is None:
-                    pending.append(await producer.send_batch(builder, record.topic, partition=record.partition))
+                    pending.append(
+                        await producer.send_batch(builder, record.topic, partition=record.partition)
+                    )
                     builder = builders[tp] = producer.create_batch()
                     builder.append(timestamp=None, key=key, value=record.value, headers=headers)
             for (topic, partition), builder in builders.items():
@@ -189,7 +216,7 @@ def subscribe(
     session_ms: int = 10_000,
     listener: ConsumerRebalanceListener | None = None,
 ) -> None:
-    """Subscribe to *topics*: in *group* with explicit offsets, or without one to all partitions from the start.
+    """Subscribe to *topics*: in *group* with explicit offsets, or without one to all there is.
 
     What *apply* raises for good is given to *stop*, because what is not applied may not be passed over.
     """
@@ -208,11 +235,12 @@ def subscribe(
         subscriber = broker.subscriber(partitions=wanted, **options)
     else:
         heartbeat = {"session_timeout_ms": session_ms, "heartbeat_interval_ms": session_ms // 3}
-        subscriber = broker.subscriber(*topics, group_id=group, listener=listener, **heartbeat, **options)
+        options |= {"group_id": group, "listener": listener, **heartbeat}
+        subscriber = broker.subscriber(*topics, **options)
     committed_at = 0.0
     is_stopped = False
+    patient = stamina.retry(on=StoreUnavailableError, attempts=None, timeout=240.0)(apply)
 
-    @subscriber
     async def on_batch(message: KafkaMessage) -> None:
         nonlocal committed_at, is_stopped
         if is_stopped:
@@ -220,15 +248,15 @@ def subscribe(
         records: Sequence[Any] = message.raw_message
         batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"") for r in records]
         try:
-            async for attempt in stamina.retry_context(on=StoreUnavailableError, attempts=None, timeout=240.0):
-                with attempt:
-                    offsets = await apply(batch)
+            offsets = await patient(batch)
         except Exception as error:  # noqa: BLE001 an unapplied batch may not be passed over: the process stops
             is_stopped = True
             stop(error)
             return
         consumer: Any = subscriber.consumer
-        lost = {(r.topic, r.partition): r.offset for r in reversed(batch) if (r.topic, r.partition) not in offsets}
+        lost = {
+            (r.topic, r.partition): r.offset for r in reversed(batch) if (r.topic, r.partition) not in offsets
+        }
         for tp, offset in lost.items():
             with suppress(IllegalStateError):
                 consumer.seek(TopicPartition(*tp), offset)
@@ -239,6 +267,8 @@ def subscribe(
                 await consumer.commit({TopicPartition(*tp): offset for tp, offset in offsets.items()})
             except (CommitFailedError, IllegalStateError):
                 log.info("offsets_not_committed", reason="the group was dealt anew")
+
+    subscriber(on_batch)
 
 
 async def _unparsed(message: Any, _: Any) -> KafkaMessage:

@@ -24,4 +24,8 @@ def configure(service: str, *, json: bool | None) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format='{"event":"library","logger":"%(name)s","message":"%(message)s"}')
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=sys.stdout,
+        format='{"event":"library","logger":"%(name)s","message":"%(message)s"}',
+    )

@@ -2,17 +2,18 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+HOUR, DAY = 3600, 86400
 LATENESS_BUCKETS = (
-    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400,
-)  # fmt: skip
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+    *(HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY),
+)
 
 RECORDS = Counter("zeren_records_total", "Records heard", ["topic", "type", "result"])
 PAGES = Counter("zeren_pages_total", "Pages appended", ["service"])
 RELAY_LAG = Gauge("zeren_relay_lag_pages", "Pages not yet said, all books of this process", ["service"])
 STATE_LAG = Gauge("zeren_state_lag_pages", "Pages whose states are not yet written", ["service"])
 OPEN_BOOKS = Gauge("zeren_open_books", "Books that this process writes", ["service"])
-OWNER_SILENCE = Gauge(
-    "zeren_source_silence_seconds", "Business time since a source last said that all is said", ["topic", "source"]
+TIMERS_HELD = Gauge(
+    "zeren_timers_held", "Streams whose moment has come and that may not speak yet", ["service"]
 )
-TIMERS_HELD = Gauge("zeren_timers_held", "Streams whose moment has come and that may not speak yet", ["service"])
 REQUESTS = Histogram("zeren_http_request_seconds", "HTTP requests", ["service", "method", "status"])

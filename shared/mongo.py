@@ -7,7 +7,13 @@ from typing import Any, Literal
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, ExecutionTimeout, WTimeoutError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    WTimeoutError,
+)
 from pymongo.read_concern import ReadConcern
 
 from shared.clock import Reading, from_micros, real_now, to_micros
@@ -86,7 +92,9 @@ class MongoStore:
     async def load_states(self, streams: Collection[str]) -> list[Document]:
         """Return the stored states of these streams."""
         with _translated():
-            found: list[Document] = await self.states.find({"_id": {"$in": list(streams)}}).to_list(len(streams))
+            found: list[Document] = await self.states.find({"_id": {"$in": list(streams)}}).to_list(
+                len(streams)
+            )
         return found
 
     async def write_states(self, documents: Sequence[Document]) -> None:
@@ -101,6 +109,11 @@ class MongoStore:
             except BulkWriteError as error:
                 if any(e["code"] != DUPLICATE_KEY for e in error.details["writeErrors"]):
                     raise
+
+    async def mend_states(self, documents: Sequence[Document]) -> None:
+        """Write states whatever is there; for ``rebuild``, while no service writes."""
+        with _translated():
+            await self.states.bulk_write([ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents])
 
     async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
         """Return ``(wake_at, stream)`` of a book up to a moment, in order."""
@@ -121,7 +134,9 @@ class MongoStore:
         """Set marks of a book; what was applied never goes back."""
         update: Document = {"$set": {key: value for key, value in marks.items() if key != "applied"}}
         if "applied" in marks:
-            update = {"$max": {"applied": marks["applied"]}} | ({"$set": update["$set"]} if update["$set"] else {})
+            update = {"$max": {"applied": marks["applied"]}} | (
+                {"$set": update["$set"]} if update["$set"] else {}
+            )
         with _translated():
             await self._marks.bulk_write([UpdateOne({"_id": book}, update, upsert=True)])
 
@@ -182,7 +197,11 @@ class ClockDocument:
 
     async def write(self, reading: Reading) -> None:
         """Set the clock for everybody."""
-        document = {"real": to_micros(reading.real), "story": to_micros(reading.story), "speed": reading.speed}
+        document = {
+            "real": to_micros(reading.real),
+            "story": to_micros(reading.story),
+            "speed": reading.speed,
+        }
         with _translated():
             await self._clock.replace_one({"_id": "clock"}, {"_id": "clock", **document}, upsert=True)
 

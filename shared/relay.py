@@ -146,6 +146,8 @@ class Relay:
             if self._tell is not None:
                 await self._tell(book, pages)
             book.said = pages[-1].number
+            while book.tail and book.tail[0].number <= book.said:
+                book.tail.popleft()
         self._is_fresh = True
         await self._mark(force=False)
         return any(book.said < book.head for book, _ in work)

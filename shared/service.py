@@ -1,6 +1,7 @@
 """One process of a service: everything that is the same in all of them, put together and run."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -17,12 +18,13 @@ from contracts.envelope import Envelope, Fact, Said
 from contracts.topics import FACTS, PARTITIONS, TOPICS
 from contracts.tree import Tree
 from shared import ids, logs, metrics
-from shared.access import Verifier
+from shared.access import Identity, Verifier
 from shared.book import PROBE, Book, BookLostError
 from shared.clock import Clock, StoryClock, SystemClock, to_micros
 from shared.consumer import Heard, Intake, OnFact, UnreadableError, read
+from shared.deadletter import discard, replay
 from shared.decider import Decider, Outcome, Request
-from shared.http import AnnouncedLimit, ProblemError, api
+from shared.http import AnnouncedLimit, Caller, ProblemError, api, require
 from shared.kafka import KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
@@ -33,10 +35,20 @@ from shared.store import StoreUnavailableError
 from shared.timer import Timer, Wake
 
 S = TypeVar("S")
+YOUNG, MIDDLE, OLD = 50_000, 20, 100
+"""Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
 LEASE = timedelta(seconds=10)
-WAITS_FOR_THE_WORLD = {"on": (StoreUnavailableError, BrokerUnavailableError, OSError), "attempts": None, "timeout": 120}
+WAITS_FOR_THE_WORLD: dict[str, Any] = {
+    "on": (StoreUnavailableError, BrokerUnavailableError, OSError),
+    "attempts": None,
+    "timeout": 120,
+}
 
 log = structlog.get_logger()
+
+
+class BrokerReplacedError(Exception):
+    """The broker holds other data than before: topics and offsets are gone."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +139,15 @@ class Service(Generic[S]):
         self.plan = plan
         logs.configure(self.name, json=self.settings.log_json)
         log.info("starting", settings=self.settings.model_dump(mode="json", exclude={"mongo_uri"}))
+        tune()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         async for attempt in stamina.retry_context(**WAITS_FOR_THE_WORLD):
             with attempt:
                 await self._prepare()
-        outlet, broker = KafkaOutlet(self.settings.kafka_address), new_broker(self.settings.kafka_address)
+        outlet = KafkaOutlet(self.settings.kafka_address)
+        broker = new_broker(self.settings.kafka_address)
         await outlet.start()
         self.relay = Relay(
             self.opened,
@@ -154,6 +168,7 @@ class Service(Generic[S]):
         server = self._server()
         tasks = [asyncio.ensure_future(server.serve()), asyncio.ensure_future(self.relay.run())]
         tasks += [asyncio.ensure_future(self._flush_often()), asyncio.ensure_future(self._measure_often())]
+        tasks.append(asyncio.ensure_future(self._watch_broker(outlet)))
         if self.timer is not None:
             tasks.append(asyncio.ensure_future(self.timer.run()))
         if self._story is not None:
@@ -178,12 +193,21 @@ class Service(Generic[S]):
         await self.store.make_indexes(self.plan.views)
         if self.plan.on_start is not None:
             await self.plan.on_start()
-        await make_topics(self.settings.kafka_address, all_topics(), PARTITIONS)
+        self.heard.incarnation = await make_topics(
+            self.settings.kafka_address, topics(), PARTITIONS, replicas=self.settings.kafka_replicas
+        )
 
     def _subscribe(self, broker: Any) -> None:
         session_ms = int(self.settings.kafka_session.total_seconds() * 1000)
         if self.plan.reads_directory:
-            subscribe(broker, ["directory"], apply=self._read_directory, stop=self.stop, group=None, partitions=PARTITIONS)
+            subscribe(
+                broker,
+                ["directory"],
+                apply=self._read_directory,
+                stop=self.stop,
+                group=None,
+                partitions=PARTITIONS,
+            )
         if self.plan.hears:
             self.intake = Intake(
                 books=lambda record, _: self.books.get(record.partition),
@@ -221,7 +245,7 @@ class Service(Generic[S]):
             try:
                 found = read(record, FACTS, PARTITIONS)
             except UnreadableError as error:
-                log.error("directory_fact_unreadable", offset=record.offset, reason=str(error))
+                log.warning("directory_fact_unreadable", offset=record.offset, reason=str(error))
                 metrics.RECORDS.labels(record.topic, "unreadable", "ignored").inc()
                 continue
             if found is None:
@@ -290,7 +314,9 @@ class Service(Generic[S]):
         """Show the plan every page so far; the book is open but nobody else has it yet."""
         if self.plan.follow is not None:
             for first in range(1, book.head + 1, PROBE):
-                for page in await self.store.read_pages(book.number, range(first, min(first + PROBE, book.head + 1))):
+                for page in await self.store.read_pages(
+                    book.number, range(first, min(first + PROBE, book.head + 1))
+                ):
                     self.plan.follow(page)
 
     def _on_page(self, page: Page) -> None:
@@ -321,7 +347,16 @@ class Service(Generic[S]):
             await asyncio.sleep(0.2)
             for book in self.opened():
                 with suppress(StoreUnavailableError):
+                    await book.settle_doubt()
                     await book.flush()
+
+    async def _watch_broker(self, outlet: KafkaOutlet) -> None:
+        """Stop if the broker came back empty: started again, this process makes topics and reads from 0."""
+        while True:
+            await asyncio.sleep(1)
+            with suppress(BrokerUnavailableError):
+                if await outlet.incarnation() != self.heard.incarnation:
+                    self.stop(BrokerReplacedError())
 
     async def _measure_often(self) -> None:
         written: dict[int, int] = {}
@@ -353,15 +388,59 @@ class Service(Generic[S]):
             verifier=Verifier(self.settings.public_key),
             is_ready=self._unready,
             progress=self._progress,
-            context=self,
+            operator=self._operator_routes(),
         )
         config = uvicorn.Config(
-            AnnouncedLimit(app), host=self.settings.http_host, port=self.settings.http_port, log_config=None, access_log=False
+            AnnouncedLimit(app),
+            host=self.settings.http_host,
+            port=self.settings.http_port,
+            log_config=None,
+            access_log=False,
         )
         server = uvicorn.Server(config)
         # Signals are the service's.
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         return server
+
+    def _operator_routes(self) -> APIRouter:
+        """Return the routes for what could not be applied."""
+        router = APIRouter(prefix="/v1/dead-letters", tags=["plumbing"])
+
+        async def book_of(caller: Identity, stream: str) -> Book[S]:
+            require(caller.has("operator"), "only an operator may", "仅限运维人员")
+            for book in self.opened():
+                if await book.parked(stream):
+                    return book
+            raise ProblemError(
+                404, "nothing_parked", f"No dead letters of {stream} here.", f"此处没有 {stream} 的死信。"
+            )
+
+        @router.get("/{stream:path}")
+        async def show(stream: str, caller: Caller) -> dict[str, Any]:
+            """Return why the records of a stream were put aside; never their bytes."""
+            book = await book_of(caller, stream)
+            letters = await book.parked(stream)
+            return {"stream": stream, "letters": [{"origin": x.origin, "reason": x.reason} for x in letters]}
+
+        @router.post("/{stream:path}/replay")
+        async def again(stream: str, caller: Caller) -> dict[str, Any]:
+            """Apply the dead letters of a stream again, in order, as far as it goes."""
+            book = await book_of(caller, stream)
+            applied, last = await replay(book, self.intake, stream, cause=f"replay:{caller.sub}")
+            return {
+                "stream": stream,
+                "applied": applied,
+                "stopped_by": repr(last.error) if last.error else None,
+            }
+
+        @router.post("/{stream:path}/discard")
+        async def drop(stream: str, caller: Caller) -> dict[str, Any]:
+            """Take the first dead letter of a stream out for good."""
+            book = await book_of(caller, stream)
+            outcome = await discard(book, stream, cause=f"discard:{caller.sub}")
+            return {"stream": stream, "result": outcome.result}
+
+        return router
 
     def _unready(self) -> str | None:
         """Return why this process cannot do its work, None if it can."""
@@ -375,7 +454,10 @@ class Service(Generic[S]):
             return "no partition is assigned yet"
         if self._ours - set(self.books):
             return "books are being taken over"
-        if self.plan.reads_directory and self.heard.through_all("directory", PARTITIONS, "/zeren/directory") is None:
+        if (
+            self.plan.reads_directory
+            and self.heard.through_all("directory", PARTITIONS, "/zeren/directory") is None
+        ):
             return "the directory was not read to its end yet"
         return None
 
@@ -406,7 +488,9 @@ class Service(Generic[S]):
             self._fatal = self._fatal or error
         self._stopping.set()
 
-    async def _drain(self, broker: Any, outlet: KafkaOutlet, server: uvicorn.Server, tasks: Sequence[Any]) -> None:
+    async def _drain(
+        self, broker: Any, outlet: KafkaOutlet, server: uvicorn.Server, tasks: Sequence[Any]
+    ) -> None:
         """Finish what is at hand: no more in, then pages, states and relay, then the connections."""
         server.should_exit = True
         await broker.stop()
@@ -431,7 +515,12 @@ class Service(Generic[S]):
         log.info("stopped")
 
 
-def all_topics() -> list[str]:
+def tune() -> None:
+    """Let the garbage collector run less often, and never over what was there at the start."""
+    gc.set_threshold(YOUNG, MIDDLE, OLD)
+    gc.freeze()
+
+
+def topics() -> list[str]:
     """Return the names of all topics, those of dead letters included."""
     return [name for topic in TOPICS.values() for name in (topic.name, topic.dead_letters)]
-

@@ -14,16 +14,23 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     mongo_uri: str = Field("mongodb://mongo:27017", description="the database server")
-    mongo_driver: Literal["motor", "pymongo"] = Field("motor", description="which asynchronous driver speaks to it")
+    mongo_driver: Literal["motor", "pymongo"] = Field(
+        "motor", description="which asynchronous driver speaks to it"
+    )
     kafka_address: str = Field("kafka:9092", description="the broker, host:port")
+    kafka_replicas: int = Field(1, ge=1, description="replicas of each topic that this process makes")
     kafka_session: timedelta = Field(
         timedelta(seconds=10), description="a member silent for so long has left its group (not under 3 s)"
     )
-    http_host: str = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 a container's own
+    http_host: str = Field("0.0.0.0", description="the address to listen on")
     http_port: int = Field(8000, description="the port to listen on")
     http_address: str = Field("", description="host:port under which other replicas reach this one")
-    public_key: Path = Field(Path("/run/secrets/public_key"), description="file of the Ed25519 key that verifies tokens")
-    heads: Path | None = Field(None, description="file to which the books' heads are written, outside the database")
+    public_key: Path = Field(
+        Path("/run/secrets/public_key"), description="file of the Ed25519 key that verifies tokens"
+    )
+    heads: Path | None = Field(
+        None, description="file to which the books' heads are written, outside the database"
+    )
     clock: Literal["system", "story"] = Field("system", description="real time, or the story's hurried clock")
     said_every: timedelta = Field(timedelta(seconds=1), description="how often Said is said")
     log_json: bool | None = Field(None, description="log lines as JSON; by default unless on a terminal")

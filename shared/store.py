@@ -34,8 +34,11 @@ class Store(Protocol):
     async def write_states(self, documents: Sequence[Document]) -> None:
         """Write each state over an older one only: guarded by ``page``."""
 
+    async def mend_states(self, documents: Sequence[Document]) -> None:
+        """Write states whatever is there; for ``rebuild``, while no service writes."""
+
     async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
-        """Return ``(wake_at, stream)`` of stored states of a book up to a moment in microseconds, in order."""
+        """Return ``(wake_at, stream)`` of a book's stored states up to a moment in microseconds, in order."""
 
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book: ``applied``, ``said``, ``incarnation``."""

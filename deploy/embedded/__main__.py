@@ -47,7 +47,9 @@ async def play(stack: Stack, parameters: Parameters, *, once: bool) -> int:
         finally:
             await story.close()
     findings = Findings()
-    streams = await read_topics(stack.broker.address, ("directory", "duties", "reports", "reminders", "escalations"))
+    streams = await read_topics(
+        stack.broker.address, ("directory", "duties", "reports", "reminders", "escalations")
+    )
     judge(streams, findings)
     judge_filings(streams, story.tally.filings, findings)
     units = sum(subject.startswith("unit:") for subject in streams)
@@ -84,12 +86,14 @@ async def run(stack: Stack, parameters: Parameters, *, once: bool) -> int:
 def main(
     *,
     once: Annotated[bool, typer.Option(help="play to the end, print a summary, exit / 演完即退出")] = False,
-    root: Annotated[str, typer.Option(help="the subtree that plays, by its code / 演示的行政区代码")] = "330305",
+    root: Annotated[
+        str, typer.Option(help="the subtree that plays, by its code / 演示的行政区代码")
+    ] = "330305",
     seed: Annotated[int, typer.Option(help="who does what / 随机种子")] = 1,
     fresh: Annotated[bool, typer.Option(help="forget earlier runs / 清除旧数据")] = False,
     data: Annotated[Path, typer.Option(help="folder for data and logs / 数据目录")] = Path(".data"),
 ) -> None:
-    """Play the story of a year: duties travel down, missed ones climb up / 演示一年：责任下传，逾期上报。"""
+    """演示一年：责任下传，逾期上报 / Play the story of a year: duties travel down, missed ones climb up."""
     if fresh:
         shutil.rmtree(data, ignore_errors=True)
     raise typer.Exit(asyncio.run(run(Stack(data), Parameters(root=root, seed=seed), once=once)))

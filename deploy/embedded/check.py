@@ -60,7 +60,9 @@ async def read_topics(address: str, topics: Iterable[str]) -> dict[str, list[Sai
         await consumer.seek_to_beginning(*partitions)
         seen: set[str] = set()
         ends: dict[TopicPartition, int] = {}
-        while len(ends) < len(partitions) or [tp for tp, end in ends.items() if await consumer.position(tp) < end]:
+        while len(ends) < len(partitions) or [
+            tp for tp, end in ends.items() if await consumer.position(tp) < end
+        ]:
             for tp, batch in (await consumer.getmany(timeout_ms=1000)).items():
                 ends.setdefault(tp, consumer.highwater(tp))
                 for record in batch:
@@ -77,7 +79,7 @@ async def read_topics(address: str, topics: Iterable[str]) -> dict[str, list[Sai
 
 
 def judge(streams: Mapping[str, Sequence[Said]], findings: Findings) -> None:
-    """Compare what was said about each duty with what should have been said (architecture, invariants 1 and 2)."""
+    """Compare what was said about each duty with what should have been said (invariants 1 and 2)."""
     for subject, said in streams.items():
         findings.facts += len(said)
         numbers = [one.envelope.sequence for one in said]
@@ -109,7 +111,9 @@ def _judge_duty(duty: str, said: Sequence[Said], climb: Sequence[Said], findings
     if in_time and not known_in_time and missed != withdrawn:
         findings.wrong.append(f"{duty}: missed {missed} times, withdrawn {withdrawn} times")
     if not in_time and (missed, withdrawn) != (1, 0):
-        findings.wrong.append(f"{duty}: missed {missed} times, withdrawn {withdrawn} times, fulfilled {fulfilled_at}")
+        findings.wrong.append(
+            f"{duty}: missed {missed} times, withdrawn {withdrawn} times, fulfilled {fulfilled_at}"
+        )
     if missed:
         _judge_climb(duty, opened, ended, climb, findings)
 
@@ -127,7 +131,11 @@ def _judge_climb(
         elif isinstance(fact, escalations.DutyMissed):
             _late(findings, opened.due_at, at, f"{duty}: called missed")
         elif isinstance(fact, escalations.EscalationRaised | escalations.PostFoundVacant):
-            who = fact.post or f"{fact.vacant_unit}:{fact.role}" if isinstance(fact, escalations.PostFoundVacant) else fact.post
+            who = (
+                fact.post or f"{fact.vacant_unit}:{fact.role}"
+                if isinstance(fact, escalations.PostFoundVacant)
+                else fact.post
+            )
             if (fact.rung, who) in told or fact.rung < last:
                 findings.wrong.append(f"{duty}: rung {fact.rung} to {who} twice or out of order")
             told.add((fact.rung, who))
@@ -168,7 +176,9 @@ def _late(findings: Findings, planned_at: datetime, at: datetime, what: str) -> 
 
 
 def judge_filings(
-    streams: Mapping[str, Sequence[Said]], filings: Mapping[str, Sequence[tuple[str, datetime]]], findings: Findings
+    streams: Mapping[str, Sequence[Said]],
+    filings: Mapping[str, Sequence[tuple[str, datetime]]],
+    findings: Findings,
 ) -> None:
     """What a caller was told is kept is kept (invariant 3)."""
     for report, filed in filings.items():
@@ -176,7 +186,9 @@ def judge_filings(
             said = streams.get(f"duty:{report}@{recipient}", ())
             if not any(isinstance(s.fact, duties.DutyFulfilled) and s.fact.fulfilled_at == at for s in said):
                 findings.wrong.append(f"{report}@{recipient}: filed at {at.isoformat()}, and nobody knows")
-    half = {r for r, said in streams.items() if any(isinstance(s.fact, reports.ReportHalfFiled) for s in said)}
+    half = {
+        r for r, said in streams.items() if any(isinstance(s.fact, reports.ReportHalfFiled) for s in said)
+    }
     whole = {r for r, said in streams.items() if any(isinstance(s.fact, reports.ReportFiled) for s in said)}
     findings.counts["half-filed"] = len(half - whole)
 

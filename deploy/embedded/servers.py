@@ -177,6 +177,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
+    """Say whether nobody listens on a port of loopback."""
     try:
         socket.create_server((HOST, port)).close()
     except OSError:

@@ -19,6 +19,7 @@ from deploy.embedded.supervisor import Stack
 from shared.access import Identity
 from shared.clock import Reading, from_micros, real_now, to_micros
 from shared.mongo import ClockDocument, connect, disconnect
+from shared.store import StoreUnavailableError
 from shared.workdays import Calendar
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -102,7 +103,7 @@ class Story:
         real = real_now()
         try:
             story = (await self._clock.read()).story
-        except Exception:  # noqa: BLE001 no document yet, or none that can be read: the story begins
+        except StoreUnavailableError:
             story = self.parameters.begins_at
         self._target = max(story, from_micros(not_before))
         await self._clock.write(Reading(real, self._target))
@@ -111,11 +112,15 @@ class Story:
         """Move the clock on to a moment; every process sees it within milliseconds."""
         self.tally.jumps += 1
         self._target = to
-        if all(one and one["now"] >= to_micros(to) for one in await self._all_progress()):
+        if await self._is_at(to):
             return
         await self._clock.write(Reading(real_now(), to))
-        while any(one is None or one["now"] < to_micros(to) for one in await self._all_progress()):
-            await asyncio.sleep(0.005)
+        while not await self._is_at(to):  # noqa: ASYNC110 - other processes set no event
+            await asyncio.sleep(POLLED_EVERY)
+
+    async def _is_at(self, moment: datetime) -> bool:
+        """Tell whether every service's clock shows a moment or a later one."""
+        return all(one and one["now"] >= to_micros(moment) for one in await self._all_progress())
 
     @property
     def now(self) -> datetime:
@@ -129,7 +134,11 @@ class Story:
         while True:
             told = [one for one in await self._all_progress() if one]
             wakes = [one["wakes_at"] for one in told if one["wakes_at"] is not None]
-            if len(told) == len(self._clients) and _is_settled(told, target) and all(w > target for w in wakes):
+            if (
+                len(told) == len(self._clients)
+                and _is_settled(told, target)
+                and all(w > target for w in wakes)
+            ):
                 return from_micros(min(wakes)) if wakes else None
             if (real_now() - began).total_seconds() > SETTLE_PATIENCE:
                 raise StuckError(f"not settled at {self._target.isoformat()}: {told}")
@@ -211,7 +220,9 @@ class Story:
             for _ in range(100):
                 try:
                     answer = await self._clients[name].get(
-                        path, params={**query, "after": after, "limit": 1000}, headers=self._as("story", "operator")
+                        path,
+                        params={**query, "after": after, "limit": 1000},
+                        headers=self._as("story", "operator"),
                     )
                     answer.raise_for_status()
                     break
@@ -237,7 +248,9 @@ class Story:
         tenures = _to_csv(("post", "person", "from"), self._tenures(row[0] for row in rows))
         await self._post("directory", "/v1/imports/tenures", ["operator"], content=tenures.encode())
         schedule = {"kind": "double-report", "root": self.parameters.top, "first_year": self.parameters.year}
-        await self._post("reporting", f"/v1/schedules/{self.parameters.schedule}", ["operator"], json=schedule)
+        await self._post(
+            "reporting", f"/v1/schedules/{self.parameters.schedule}", ["operator"], json=schedule
+        )
 
     def _rows(self) -> Iterable[tuple[str, str, str, str]]:
         """Yield the rows of the subtree and of its superiors."""
@@ -306,7 +319,8 @@ class Story:
             received = {"received_at": early.isoformat()} if dice.random() < p.paper else {}
             self._file(report, recipients, late, **received)
         elif lot < p.on_time + p.late + p.half and len(report["edges"]) > 1:
-            self._file(report, recipients[:1], early)
+            first = report["edges"][0]["recipient"]
+            self._file(report, [r for r in recipients if r == first], early)
 
     def _slot(self, due_at: datetime, days: int, dice: Random) -> datetime:
         hour = time(dice.choice(self.parameters.hours))
@@ -314,7 +328,7 @@ class Story:
         return move(due_at, abs(days), hour, ZONE.key)
 
     def _file(self, report: dict[str, Any], recipients: list[str], at: datetime, **more: Any) -> None:
-        if at > self._target - timedelta(days=365):
+        if recipients:
             body = {"recipients": recipients, **more}
             self._acts.append(Act(at, len(self._acts), "file", report["report"], body))
 
@@ -331,12 +345,15 @@ class Story:
                 told_at = datetime.fromisoformat(notice["planned_at"])
                 at = self._workdays.after(told_at, 1, time(14), ZONE.key)
                 heapq.heappush(
-                    self._acts, Act(at, len(self._seen), "acknowledge", notice["duty"], {"post": notice["post"]})
+                    self._acts,
+                    Act(at, len(self._seen), "acknowledge", notice["duty"], {"post": notice["post"]}),
                 )
 
     async def _act(self, act: Act) -> None:
         if act.kind == "file":
-            answer = await self._post("reporting", f"/v1/reports/{act.about}/filings", ["filer", "operator"], json=act.body)
+            answer = await self._post(
+                "reporting", f"/v1/reports/{act.about}/filings", ["filer", "operator"], json=act.body
+            )
             filed = datetime.fromisoformat(answer["filed_at"])
             for recipient in act.body["recipients"]:
                 self.tally.filings.setdefault(act.about, []).append((recipient, filed))
@@ -362,4 +379,3 @@ def _to_csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
-

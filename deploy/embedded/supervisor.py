@@ -9,9 +9,9 @@ from pathlib import Path
 
 from contracts.topics import PARTITIONS
 from deploy.embedded.keys import make_keys
-from deploy.embedded.servers import HOST, Server, is_free, broker, database, free_port, mongo_uri
+from deploy.embedded.servers import HOST, Server, broker, database, free_port, is_free, mongo_uri
 from shared.kafka import make_topics
-from shared.service import all_topics
+from shared.service import topics
 
 SERVICES = {"directory": 8101, "reporting": 8102, "reminders": 8103}
 """Each service and the port on which it likes to be found."""
@@ -46,14 +46,16 @@ class Stack:
             folder.mkdir(parents=True, exist_ok=True)
         make_keys(self.keys)
         await asyncio.gather(self.broker.start(), self.database.start())
-        await make_topics(self.broker.address, all_topics(), PARTITIONS)
+        await make_topics(self.broker.address, topics(), PARTITIONS)
 
     async def start_services(self) -> None:
         """Start every service and keep it started."""
         for name, port in SERVICES.items():
             self.services[name] = self._service(name, port if is_free(port) else free_port())
         await asyncio.gather(*(service.start() for service in self.services.values()))
-        addresses = {name: f"http://{service.address}" for name, service in self.services.items()}
+        addresses = {"broker": self.broker.address, "database": self.mongo_uri} | {
+            name: f"http://{service.address}" for name, service in self.services.items()
+        }
         (self.folder / "addresses.json").write_text(json.dumps(addresses, indent=2) + "\n")
         self._watch = asyncio.create_task(self._keep_up())
 

@@ -53,7 +53,8 @@ class View:
             tally = story.tally
             when = story.now.astimezone(ZONE).strftime("%Y-%m-%d %H:%M")
             self.console.print(
-                f"{when}  filed/已报 {len(tally.filings)}  notices/通知 {tally.notices}  acks/签收 {tally.acknowledged}"
+                f"{when}  filed/已报 {len(tally.filings)}  "
+                f"notices/通知 {tally.notices}  acks/签收 {tally.acknowledged}"
             )
 
 
@@ -75,7 +76,9 @@ def _table(story: Story) -> Table:
     return table
 
 
-def print_summary(console: Console, findings: Findings, units: int, seconds: float, restarts: Mapping[str, int]) -> None:
+def print_summary(
+    console: Console, findings: Findings, units: int, seconds: float, restarts: Mapping[str, int]
+) -> None:
     """Print what happened and whether the invariants hold."""
     counts = findings.counts
     levels = ", ".join(f"{level}: {count}" for level, count in sorted(findings.levels.items()))
@@ -94,7 +97,11 @@ def print_summary(console: Console, findings: Findings, units: int, seconds: flo
         ("vacant posts passed over", "空缺跳过", counts["PostFoundVacant"]),
         ("resolved late", "逾期后办结", counts["EscalationResolved"]),
         ("reached the top", "到顶未办", counts["EscalationExhausted"]),
-        ("lateness p50 / p99", "系统迟滞", f"{findings.percentile(0.5):.3f} s / {findings.percentile(0.99):.3f} s"),
+        (
+            "lateness p50 / p99",
+            "系统迟滞",
+            f"{findings.percentile(0.5):.3f} s / {findings.percentile(0.99):.3f} s",
+        ),
         ("pages verified", "已校验账页", findings.pages),
         ("states rebuilt and equal", "已重建状态", findings.states),
         ("facts on the topics", "已发布事实", findings.facts),

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from contracts.topics import PARTITIONS
 from services.reminders.adapters.notices import NoticeList
 from services.reminders.domain.decide import decide
 from services.reminders.domain.evolve import evolve, wake_at
@@ -15,7 +16,7 @@ from services.reminders.entrypoints.topics import on_duty_event, watch_of
 from services.reminders.settings import RemindersSettings
 from shared.clock import to_micros
 from shared.decider import Decider
-from shared.service import PARTITIONS, Plan, Service
+from shared.service import Plan, Service
 from shared.state import Shape
 from shared.workdays import Calendar
 
@@ -45,7 +46,7 @@ def build(service: Service[Any]) -> Plan[Any]:
         wake=Gate(service, calendar, own.patience).wake,
         tell=notices.tell,
         on_start=notices.make_indexes,
-        router=routes(service, notices.read),
+        router=routes(service, notices.read, calendar),
         books=PARTITIONS,
         distance=own.distance,
     )

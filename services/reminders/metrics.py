@@ -6,7 +6,7 @@ from shared.metrics import LATENESS_BUCKETS
 
 WAKEUP_LATENESS = Histogram(
     "reminders_wakeup_lateness_seconds",
-    "Real seconds from a planned moment, or from the Said that allowed it if that came later, to its decision",
+    "Real seconds to a decision from its planned moment, or from the Said that allowed it if later",
     ["kind"],
     buckets=LATENESS_BUCKETS,
 )
@@ -16,7 +16,15 @@ DELIVERY_LATENESS = Histogram(
     ["kind"],
     buckets=LATENESS_BUCKETS,
 )
-NOTICES = Counter("reminders_notices_total", "Notices, by what became of them: told or void", ["kind", "result"])
+NOTICES = Counter(
+    "reminders_notices_total", "Notices, by what became of them: told or void", ["kind", "result"]
+)
 FACTS = Counter("reminders_facts_total", "Facts decided", ["type"])
-SILENT = Gauge("reminders_owner_silence_seconds", "Business time by which the oldest due duty waits for its owner", ["owner"])
-FAILED = Counter("reminders_wake_failures_total", "Watches that could not speak: unknown unit, policy or post")
+SILENT = Gauge(
+    "reminders_owner_silence_seconds",
+    "Business time by which the oldest due duty waits for its owner",
+    ["owner"],
+)
+FAILED = Counter(
+    "reminders_wake_failures_total", "Watches that could not speak: unknown unit, policy or post"
+)

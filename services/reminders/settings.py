@@ -14,6 +14,7 @@ class RemindersSettings(Settings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="REMINDERS_")
 
     patience: timedelta = Field(
-        timedelta(minutes=5), description="after so long without Said an owner is called silent, to operators only"
+        timedelta(minutes=5),
+        description="after so long without Said an owner is called silent, to operators only",
     )
     distance: int = Field(4_000, description="how many pages the stored states may be behind")

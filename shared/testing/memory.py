@@ -77,6 +77,11 @@ class MemoryStore:
                 self.database.states[document["_id"]] = dict(document)
         await self._pause("states_written")
 
+    async def mend_states(self, documents: Sequence[Document]) -> None:
+        """Write states whatever is there."""
+        await self._pause("mend_states")
+        self.database.states.update((document["_id"], dict(document)) for document in documents)
+
     async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
         """Return ``(wake_at, stream)`` of a book up to a moment, in order."""
         await self._pause("waking")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from statistics import median
+from typing import Annotated, Any, Literal
 
 import typer
 import uvloop
@@ -28,11 +29,14 @@ from shared.kafka import KafkaOutlet, make_topics
 from shared.ledger import to_document
 from shared.mongo import MongoStore, connect, disconnect
 from shared.relay import Relay
+from shared.service import tune
 from shared.state import Shape
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE_SIZES = (1, 10, 250)
 VILLAGES = 10_000
+ROUNDS = 3
+"""The machine is noisy: the median ratio of so many rounds counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ COUNTING: Decider[Count] = Decider(
 class Bench:
     """The two servers and what is measured on them."""
 
-    def __init__(self, uri: str, address: str) -> None:
-        self.client = connect(uri)
+    def __init__(self, uri: str, address: str, driver: Literal["motor", "pymongo"] = "motor") -> None:
+        self.client = connect(uri, driver)
         self.address = address
         self.runs = 0
 
@@ -118,7 +122,9 @@ class Bench:
 
     async def raw_insert(self, source: MongoStore, decisions: int, size: int) -> float:
         """Return entries per second when the same pages are only inserted."""
-        numbers = range(max(2, (await self._head(source)) - decisions // size + 1), await self._head(source) + 1)
+        numbers = range(
+            max(2, (await self._head(source)) - decisions // size + 1), await self._head(source) + 1
+        )
         documents = [to_document(page) for page in await self._pages(source, numbers)]
         target = MongoStore(self.client, f"{source.database.name}raw").pages
         began = monotonic()
@@ -155,16 +161,27 @@ class Bench:
         return int((await store.marks(0))["applied"])
 
     async def _pages(self, store: MongoStore, numbers: range) -> list[Any]:
-        return [p for n in range(numbers.start, numbers.stop, 64) for p in await store.read_pages(0, range(n, min(n + 64, numbers.stop)))]
+        return [
+            p
+            for n in range(numbers.start, numbers.stop, 64)
+            for p in await store.read_pages(0, range(n, min(n + 64, numbers.stop)))
+        ]
 
     async def opening(self) -> float:
-        """Return the seconds in which the reports of 10,000 villages are opened and on the topic (mission R2)."""
+        """Return the seconds in which the reports of 10,000 villages are opened and said (mission R2)."""
         store = MongoStore(self.client, "villages")
         await store.make_indexes([[("view.unit", 1), ("view.period", 1)]])
         outlet = KafkaOutlet(self.address)
         await outlet.start()
         books = [
-            Book(n, store=store, decider=Decider(decide, SHAPE), clock=SystemClock(), source="/zeren/b", actor="b")
+            Book(
+                n,
+                store=store,
+                decider=Decider(decide, SHAPE),
+                clock=SystemClock(),
+                source="/zeren/b",
+                actor="b",
+            )
             for n in range(12)
         ]
         relay = Relay(
@@ -209,6 +226,7 @@ def _village(n: int) -> OpenReport:
 
 async def measure(decisions: int) -> bool:
     """Print all figures; return whether the promised ones hold."""
+    tune()
     with tempfile.TemporaryDirectory() as name:
         servers = (broker(Path(name)), database(Path(name)))
         for server in servers:
@@ -231,14 +249,19 @@ async def _print(bench: Bench, decisions: int) -> bool:
     typer.echo(f"{'page of':>8} {'kit':>9} {'to rest':>9} {'insert':>9} {'send':>9} {'kit/slower':>10}")
     for size in PAGE_SIZES:
         count = {1: decisions // 25, 10: decisions // 5}.get(size, decisions)
-        said, rested, store = await bench.kit(count, size)
-        inserted = await bench.raw_insert(store, count, size)
-        sent = await bench.raw_send(store, count)
-        ratio = said / min(inserted, sent)
-        typer.echo(f"{size:>8} {said:>9,.0f} {rested:>9,.0f} {inserted:>9,.0f} {sent:>9,.0f} {ratio:>10.2f}")
-        holds = holds and (size != max(PAGE_SIZES) or ratio >= 0.5)
+        ratios = []
+        for _ in range(ROUNDS):
+            said, rested, store = await bench.kit(count, size)
+            inserted = await bench.raw_insert(store, count, size)
+            sent = await bench.raw_send(store, count)
+            ratios.append(said / min(inserted, sent))
+            figures = "".join(f" {figure:>9,.0f}" for figure in (said, rested, inserted, sent))
+            typer.echo(f"{size:>8}{figures} {ratios[-1]:>10.2f}")
+        holds = holds and (size != max(PAGE_SIZES) or median(ratios) >= 0.5)
     took = await bench.opening()
-    typer.echo(f"R2: {VILLAGES:,} villages × 2 edges opened, stored and said in {took:.1f} s (promised: 60 s)")
+    typer.echo(
+        f"R2: {VILLAGES:,} villages × 2 edges opened, stored and said in {took:.1f} s (promised: 60 s)"
+    )
     return holds and took <= 60
 
 

@@ -64,7 +64,9 @@ def settings(tmp_path: Path, mongo_uri: str) -> Settings:
 
 @pytest.fixture
 async def store(mongo_uri: str, ear: Ear) -> AsyncIterator[MongoStore]:
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_uri, event_listeners=[ear], tz_aware=True)
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        mongo_uri, event_listeners=[ear], tz_aware=True
+    )
     yield MongoStore(client, ids.new_id())
     await client.close()
 
@@ -180,7 +182,6 @@ async def test_reports_are_found_by_their_unit_and_period(
         verifier=Verifier(settings.public_key),
         is_ready=lambda: None,
         progress=no_progress,
-        context=service,
     )
     operator = make_token(settings.public_key.parent, Identity(sub="o", unit="33", roles=("operator",)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:

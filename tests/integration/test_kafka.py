@@ -17,9 +17,16 @@ from deploy.embedded import servers
 from shared import ids
 from shared.book import Book
 from shared.ids import partition_of
-from shared.kafka import BATCH_BYTES, INCARNATION, KafkaOutlet, TopicMismatchError, make_topics, read_incarnation
+from shared.kafka import (
+    BATCH_BYTES,
+    INCARNATION,
+    KafkaOutlet,
+    TopicMismatchError,
+    make_topics,
+    read_incarnation,
+)
 from shared.relay import BrokerUnavailableError, Outbound, Relay
-from shared.service import all_topics
+from shared.service import topics
 from shared.testing.memory import MemoryStore
 from tests.support.eventually import eventually
 from tests.support.kit import HandClock, a_book, a_request
@@ -51,18 +58,18 @@ async def a_topic(address: str) -> str:
 async def test_every_topic_of_the_registry_is_made_with_its_partitions(another_broker: str) -> None:
     assert await read_incarnation_or_none(another_broker) is None
 
-    incarnation = await make_topics(another_broker, all_topics(), PARTITIONS)
+    incarnation = await make_topics(another_broker, topics(), PARTITIONS)
 
     admin = AIOKafkaAdminClient(bootstrap_servers=another_broker)
     await admin.start()
     try:
-        made = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(all_topics())}
+        made = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(topics())}
     finally:
         await admin.close()
     assert made == {name: 12 for topic in TOPICS for name in (topic, f"{topic}-dlq")}
-    assert [record.value.decode() for record in await read_all(another_broker, INCARNATION, partitions=1)] == [
-        incarnation
-    ]
+    assert [
+        record.value.decode() for record in await read_all(another_broker, INCARNATION, partitions=1)
+    ] == [incarnation]
 
 
 async def read_incarnation_or_none(address: str) -> str | None:
@@ -75,7 +82,9 @@ async def read_incarnation_or_none(address: str) -> str | None:
         await admin.close()
 
 
-async def test_topics_that_are_there_stay_as_they_are_and_so_does_the_incarnation(broker_address: str) -> None:
+async def test_topics_that_are_there_stay_as_they_are_and_so_does_the_incarnation(
+    broker_address: str,
+) -> None:
     name = f"t-{ids.new_id()}"
 
     first = await make_topics(broker_address, [name], PARTITIONS)
@@ -166,7 +175,9 @@ async def is_said(relay: Relay, book: Book[Any], incarnation: str) -> bool:
     return book.incarnation == incarnation and book.said == book.head
 
 
-async def test_a_broker_that_comes_back_empty_hears_everything_again_from_the_first_page(tmp_path: Path) -> None:
+async def test_a_broker_that_comes_back_empty_hears_everything_again_from_the_first_page(
+    tmp_path: Path,
+) -> None:
     broker, store = servers.broker(tmp_path), MemoryStore()
     await broker.start()
     outlet = KafkaOutlet(broker.address)

@@ -11,7 +11,7 @@ PATIENCE = 20.0
 GLANCE = 0.02
 
 
-async def eventually(condition: Callable[[], Any], *, within: float = PATIENCE) -> Any:
+async def eventually(condition: Callable[[], Any], *, within: float = PATIENCE, every: float = GLANCE) -> Any:
     """Return what *condition*, a function or a coroutine function, gives as soon as it is true."""
     until = monotonic() + within
     while True:
@@ -22,4 +22,4 @@ async def eventually(condition: Callable[[], Any], *, within: float = PATIENCE) 
             return found
         if monotonic() > until:
             raise AssertionError(f"not within {within} s: {inspect.getsource(condition).strip()}")
-        await asyncio.sleep(GLANCE)
+        await asyncio.sleep(every)

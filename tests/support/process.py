@@ -14,7 +14,6 @@ from deploy.embedded.keys import make_keys
 from deploy.embedded.servers import HOST, free_port
 from shared.service import Plan, Service
 from shared.settings import Settings
-from shared.store import StoreUnavailableError
 from tests.support.eventually import eventually
 
 Build = Callable[[Service[Any]], Plan[Any]]
@@ -48,7 +47,7 @@ class Process:
 
     async def until_ready(self) -> "Process":
         """Wait until the service answers that it can do its work."""
-        await eventually(self.is_ready)
+        await eventually(self.is_ready, every=0.1)
         return self
 
     async def is_ready(self) -> bool:
@@ -78,16 +77,3 @@ async def running(service: Service[Any], build: Build) -> AsyncIterator[Process]
         yield await process.until_ready()
     finally:
         await process.stop()
-
-
-class Cable:
-    """The way to the database; cut, it makes a process as good as dead for everybody else."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-        self.is_cut = False
-
-    def __getattr__(self, name: str) -> Any:
-        if self.is_cut:
-            raise StoreUnavailableError(name)
-        return getattr(self._store, name)

@@ -78,7 +78,7 @@ def names(prefix: str, partition: int) -> Iterator[str]:
             yield name
 
 
-def opened(name: str) -> DutyOpened:
+def opened(name: str, due_at: datetime = NOON) -> DutyOpened:
     """Return that a duty is open."""
     return DutyOpened(
         duty=name,
@@ -87,7 +87,7 @@ def opened(name: str) -> DutyOpened:
         line=Line.MAIN,
         recipient="3303",
         period="2025",
-        due_at=NOON,
+        due_at=due_at,
         policy="double-report/1",
         occurrence=name,
     )

@@ -10,7 +10,7 @@ from contracts.envelope import Fact, Said, encode, encode_said
 from contracts.topics import PARTITIONS
 from shared.clock import real_now
 from shared.ids import partition_of
-from shared.kafka import KafkaOutlet
+from shared.kafka import KafkaOutlet, read_incarnation
 from shared.relay import Outbound
 
 
@@ -57,7 +57,9 @@ async def committed(address: str, group: str, topic: str, partition: int) -> int
         await consumer.stop()
 
 
-async def put(address: str, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes]]) -> None:
+async def put(
+    address: str, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes]]
+) -> None:
     """Put keys and values on a partition in one batch, whatever they are."""
     async with AIOKafkaProducer(bootstrap_servers=address, max_batch_size=4 << 20) as producer:
         batch = producer.create_batch()
@@ -72,11 +74,14 @@ class Owner:
     def __init__(self, address: str, name: str, topic: str) -> None:
         self.source = f"/zeren/{name}"
         self._topic = topic
+        self._address = address
+        self._incarnation = ""
         self._outlet = KafkaOutlet(address)
         self._sequences: dict[str, int] = {}
 
     async def start(self) -> "Owner":
         """Connect."""
+        self._incarnation = await read_incarnation(self._address) or ""
         await self._outlet.start()
         return self
 
@@ -91,7 +96,7 @@ class Owner:
     async def say_said(self) -> None:
         """Say that all is said, of the only book there is."""
         now = real_now()
-        said = Said(source=self.source, books=(0,), of=1, through=now)
+        said = Said(source=self.source, books=(0,), of=1, through=now, incarnation=self._incarnation)
         values = [encode_said(said, topic=self._topic, partition=n, time=now) for n in range(PARTITIONS)]
         await self._outlet.send([Outbound(self._topic, n, None, value) for n, value in enumerate(values)])
 

@@ -143,6 +143,15 @@ def stream_of(command: Command) -> str:
             return f"unit:{command.unit}"
 
 
+def unit_of(command: Command) -> str:
+    """Return the unit that a command is about: a post's code begins with its unit's."""
+    match command:
+        case DefinePost() | StartTenure() | EndTenure():
+            return command.post.rpartition("/")[0]
+        case _:
+            return command.unit
+
+
 def initial(stream: str) -> State:
     """Return the state of a stream that nobody has heard of."""
     prefix, _, code = stream.partition(":")

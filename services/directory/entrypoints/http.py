@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from contracts.tree import Tree, Unit
 from services.directory.domain.importing import ImportPlan, import_units
-from services.directory.domain.model import Command, stream_of
+from services.directory.domain.model import CloseUnit, Command, MoveUnit, PlaceUnit, stream_of, unit_of
 from services.directory.domain.rows import RowError
 from services.directory.domain.tenures import import_tenures
 from shared import ids
@@ -28,29 +28,48 @@ def routes(service: Service[Any], tree: Tree) -> APIRouter:
 
     @router.post("/imports/units")
     async def units(
-        request: Request, caller: Caller, *, dry_run: Annotated[bool, Query(description="only say what would change")] = False
+        request: Request,
+        caller: Caller,
+        *,
+        dry_run: Annotated[bool, Query(description="only say what would change")] = False,
     ) -> dict[str, Any]:
-        """Import territories from CSV: code, name, parent, level; a territory becomes two units with posts."""
+        """Import territories from CSV: code, name, parent, level; each becomes two units with posts."""
         _operator(caller.has)
         text = await _text(request)
         async with importing:
             plan = await asyncio.to_thread(import_units, text, tree)
             _raise(plan.errors)
+            _within_reach(plan.commands, tree, caller.unit)
             answer = _told(plan)
             return answer | {"done": 0} if dry_run else answer | await _do(service, plan.waves)
 
     @router.post("/imports/tenures")
     async def tenures(
-        request: Request, caller: Caller, *, dry_run: Annotated[bool, Query(description="only say what would change")] = False
+        request: Request,
+        caller: Caller,
+        *,
+        dry_run: Annotated[bool, Query(description="only say what would change")] = False,
     ) -> dict[str, Any]:
-        """Import who holds which post: post, person, from; a new holder ends the tenure of the one before."""
+        """Import who holds which post: post, person, from; a new holder ends the tenure before."""
         _operator(caller.has)
         text = await _text(request)
         async with importing:
             plan = await asyncio.to_thread(import_tenures, text, tree)
             _raise(plan.errors)
+            _within_reach(plan.commands, tree, caller.unit)
             answer = {"changes": len(plan.commands), "unchanged": len(plan.unchanged)}
             return answer | {"done": 0} if dry_run else answer | await _do(service, [plan.commands])
+
+    @router.post("/units/{code}/closing")
+    async def close(code: str, caller: Caller) -> dict[str, Any]:
+        """Close a unit (撤销); close or move the units below it and its discipline committee first."""
+        _operator(caller.has)
+        wish = CloseUnit(code)
+        _within_reach([wish], tree, caller.unit)
+        cause = f"request:{caller.sub}/{ids.new_id()}"
+        async with importing:
+            (outcome,) = await service.decide(BOOK, [Wish(stream_of(wish), wish, cause)])
+        return {"unit": code, "result": outcome.result}
 
     @router.get("/units/{code}")
     async def unit(code: str, caller: Caller) -> dict[str, Any]:
@@ -66,9 +85,13 @@ def routes(service: Service[Any], tree: Tree) -> APIRouter:
         return _unit(tree.units[code]) | {"posts": posts}
 
     @router.get("/units")
-    async def subtree(caller: Caller, root: str, after: str = "", limit: int = Query(100, le=1000)) -> dict[str, Any]:
+    async def subtree(
+        caller: Caller, root: str, after: str = "", limit: int = Query(100, le=1000)
+    ) -> dict[str, Any]:
         """Return the open units at and below *root*, in order of their code."""
-        require(root in tree.units and tree.is_within(root, caller.unit), "not your subtree", "不在管辖范围内")
+        require(
+            root in tree.units and tree.is_within(root, caller.unit), "not your subtree", "不在管辖范围内"
+        )
         units = sorted((u for u in tree.subtree(root) if u.code > after), key=lambda u: u.code)
         items = [_unit(u) for u in units[:limit]]
         return {"items": items, "after": items[-1]["unit"] if len(units) > limit else ""}
@@ -80,12 +103,33 @@ def _operator(has: Callable[[str], bool]) -> None:
     require(has("operator"), "only an operator may import", "仅限运维人员导入")
 
 
+def _within_reach(commands: Sequence[Command], tree: Tree, root: str) -> None:
+    """Refuse what reaches beyond the caller's subtree; the first import of all plants the tree."""
+    new = {c.unit for c in commands if isinstance(c, PlaceUnit)}
+    is_planting = not tree.units
+
+    def is_inside(code: str | None) -> bool:
+        return is_planting or code in new or (code is not None and tree.is_within(code, root))
+
+    for command in commands:
+        units = [command.parent] if isinstance(command, PlaceUnit) else [unit_of(command)]
+        units += [command.parent] if isinstance(command, MoveUnit) else []
+        require(
+            all(is_inside(code) for code in units),
+            f"{stream_of(command)} is not in your subtree",
+            f"{stream_of(command)} 不在管辖范围内",
+        )
+
+
 async def _text(request: Request) -> str:
     try:
         return (await request.body()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ProblemError(
-            400, "not_utf8", f"The file is not UTF-8 at byte {error.start}.", f"文件第 {error.start} 字节不是 UTF-8 编码。"
+            400,
+            "not_utf8",
+            f"The file is not UTF-8 at byte {error.start}.",
+            f"文件第 {error.start} 字节不是 UTF-8 编码。",
         ) from error
 
 

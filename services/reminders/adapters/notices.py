@@ -63,7 +63,9 @@ class NoticeList:
         where: dict[str, Any] = {"cursor": {"$gt": after}}
         if post is not None:
             where["post"] = post
-        found: list[dict[str, Any]] = await self._notices.find(where).sort("cursor", 1).limit(limit).to_list(limit)
+        found: list[dict[str, Any]] = (
+            await self._notices.find(where).sort("cursor", 1).limit(limit).to_list(limit)
+        )
         return found
 
 
@@ -72,7 +74,7 @@ def _notice(envelope: Envelope, fact: Fact) -> dict[str, Any] | None:
     if not isinstance(fact, ReminderFired | EscalationRaised) or fact.post is None:
         return None
     told_at = real_now()
-    is_rung = isinstance(fact, EscalationRaised)
+    step, level = (fact.rung, fact.level) if isinstance(fact, EscalationRaised) else (fact.days_before, 0)
     return {
         "_id": envelope.id,
         "cursor": f"{to_micros(told_at):020d}-{envelope.id}",
@@ -84,6 +86,6 @@ def _notice(envelope: Envelope, fact: Fact) -> dict[str, Any] | None:
         "due_at": fact.due_at,
         "planned_at": fact.planned_at,
         "decided_at": envelope.time,
-        "step": fact.rung if is_rung else fact.days_before,
-        "level": fact.level if is_rung else 0,
+        "step": step,
+        "level": level,
     }

@@ -45,7 +45,7 @@ def evolve(watch: Watch, fact: Fact) -> Watch:
         case PostFoundVacant():
             return replace(watch, rung=max(watch.rung, fact.rung))
         case EscalationAcknowledged():
-            return replace(watch, held=(*watch.held, fact.rung), epoch=watch.epoch + 1)
+            return replace(watch, held=(*watch.held, fact.rung))
         case EscalationExhausted():
             return replace(watch, status=Status.EXHAUSTED, next_at=None)
         case _:
@@ -77,4 +77,4 @@ def _ended(watch: Watch, fact: Fact) -> Watch:
             return watch
         case _:
             raise TypeError(f"no part of a watch's story: {fact.type}")
-    return replace(watch, status=status, next_at=None, fulfilled_at=fact.fulfilled_at, epoch=watch.epoch + 1)
+    return replace(watch, status=status, next_at=None, fulfilled_at=fact.fulfilled_at)

@@ -48,8 +48,6 @@ class Watch:
     """The posts told, each with the highest rung that told it."""
     held: tuple[int, ...] = ()
     """The rungs that were taken note of; each holds once."""
-    epoch: int = 0
-    """Grows when somebody acts: a notice made in an earlier epoch is void."""
     fulfilled_at: datetime | None = None
     """May be known before the duty's opening is."""
 

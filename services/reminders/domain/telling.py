@@ -7,7 +7,7 @@ from services.reminders.domain.model import Status, Watch
 
 
 def is_still_true(watch: Watch, fact: Fact) -> bool:
-    """Tell whether a fact still calls somebody to act: not once it is done, nor once its rung was taken note of."""
+    """Tell whether a fact still calls somebody to act: it is not done, and its rung not taken note of."""
     match fact:
         case ReminderFired():
             return watch.status is Status.WATCHING

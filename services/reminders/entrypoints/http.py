@@ -8,12 +8,14 @@ from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field
 
 from contracts.topics import PARTITIONS
+from services.reminders.domain.ladder import POLICIES
 from services.reminders.domain.model import Acknowledge, Status, Watch
 from services.reminders.domain.telling import words
 from shared import ids
 from shared.decider import Request
 from shared.http import Caller, ProblemError, require
 from shared.service import Service
+from shared.workdays import Calendar
 
 Read = Callable[..., Awaitable[list[dict[str, Any]]]]
 
@@ -29,13 +31,13 @@ def book_of_duty(duty: str) -> int:
     return ids.partition_of(f"duty:{duty}", PARTITIONS)
 
 
-def routes(service: Service[Any], read: Read) -> APIRouter:
+def routes(service: Service[Any], read: Read, calendar: Calendar) -> APIRouter:
     """Return the routes of reminders; *read* reads the list of notices."""
     router = APIRouter(prefix="/v1")
 
     @router.post("/duties/{duty}/acknowledgements")
     async def acknowledge(duty: str, body: AcknowledgementBody, caller: Caller) -> dict[str, Any]:
-        """Take note of a missed duty: it holds the climb for the time that the rung grants, and fulfils nothing."""
+        """Take note of a missed duty: it holds the climb as long as the rung grants, and fulfils nothing."""
         require(caller.has(f"post:{body.post}"), "not your post", "不是本人的职务")
         post = service.tree.posts.get(body.post)
         person = post.holder(service.clock.now()) if post else None
@@ -48,10 +50,14 @@ def routes(service: Service[Any], read: Read) -> APIRouter:
 
     @router.get("/duties/{duty}")
     async def one(duty: str, caller: Caller) -> dict[str, Any]:
-        """Return how a duty is watched."""
+        """Return how a duty is watched; a provisional moment may move when the next year's days are known."""
         book = service.books.get(book_of_duty(duty))
         watch: Watch = await book.peek(duty) if book is not None else await service.read(duty)
-        if watch.status is Status.UNKNOWN or watch.opened is None or not _within(service, watch.opened.unit, caller.unit):
+        if (
+            watch.status is Status.UNKNOWN
+            or watch.opened is None
+            or not _within(service, watch.opened.unit, caller.unit)
+        ):
             raise ProblemError(404, "unknown_duty", f"There is no duty {duty}.", f"事项 {duty} 不存在。")
         return {
             "duty": duty,
@@ -59,6 +65,8 @@ def routes(service: Service[Any], read: Read) -> APIRouter:
             "status": watch.status,
             "due_at": _iso(watch.opened.due_at),
             "next_at": _iso(watch.next_at),
+            "is_provisional": watch.next_at is not None
+            and calendar.is_provisional(watch.next_at, POLICIES[watch.opened.policy].zone),
             "rung": watch.rung,
             "told": [post for post, _ in watch.told],
         }
@@ -76,7 +84,11 @@ def routes(service: Service[Any], read: Read) -> APIRouter:
         require(allowed, "only the post itself or an operator may read them", "仅限本职务或运维人员查看")
         chinese = request.headers.get("accept-language", "").lower().startswith("zh")
         found = await read(post=post, after=after, limit=limit)
-        items = [_told(notice, is_chinese=chinese) for notice in found if _within(service, notice["unit"], caller.unit)]
+        items = [
+            _told(notice, is_chinese=chinese)
+            for notice in found
+            if _within(service, notice["unit"], caller.unit)
+        ]
         return {"items": items, "after": found[-1]["cursor"] if len(found) == limit else ""}
 
     return router

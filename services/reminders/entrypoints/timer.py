@@ -1,4 +1,4 @@
-"""Time in: watches whose moment has come, once their owner and the directory have said all that came before."""
+"""Time in: watches whose moment has come, once their owner and the directory have said all before it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

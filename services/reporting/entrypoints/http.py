@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
@@ -23,8 +23,10 @@ class ScheduleBody(BaseModel):
 
     root: str = Field(description="the Party committee at the top of the subtree that reports")
     first_year: int = Field(ge=2000, le=9000, description="the first year in which the round opens")
-    kind: str = "double-report"
-    policy: str = "double-report/1"
+    kind: Literal["double-report"] = "double-report"
+    policy: Literal["double-report/1"] = Field(
+        "double-report/1", description="the ladder, by name and version"
+    )
     opens: tuple[int, int] = Field((1, 1), description="month and day whose first moment opens the round")
     due: tuple[int, int] = Field((1, 31), description="month and day whose 24:00 is the last moment in time")
     zone: str = "Asia/Shanghai"
@@ -85,7 +87,7 @@ def routes(service: Service[Any], shape: Shape[Any]) -> APIRouter:
         return _told(state, service.clock.now())
 
     @router.get("/reports")
-    async def many(
+    async def many(  # noqa: PLR0917 FastAPI passes a query's parameters by name
         caller: Caller,
         unit: str,
         after: str = "",

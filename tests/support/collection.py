@@ -1,0 +1,78 @@
+"""A collection of documents in memory, as far as adapters and queries of views use one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from pymongo.errors import BulkWriteError
+
+from shared.mongo import DUPLICATE_KEY
+from shared.store import Document
+
+
+def matches(document: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    """Tell whether a document is what a query asks for: equal, ``$in`` or ``$gt``, by dotted paths."""
+    return all(_holds(_at(document, path), wanted) for path, wanted in where.items())
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    found: Any = document
+    for name in path.split("."):
+        found = found.get(name, {})
+    return found
+
+
+def _holds(value: Any, wanted: Any) -> bool:
+    match wanted:
+        case {"$in": values}:
+            return value in values
+        case {"$gt": least}:
+            return bool(value > least)
+        case _:
+            return bool(value == wanted)
+
+
+class MemoryCursor:
+    """What a query found."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = list(documents)
+
+    def sort(self, field: str, direction: int) -> Self:
+        """Put the documents in order."""
+        self._documents.sort(key=lambda document: document[field], reverse=direction < 0)
+        return self
+
+    def limit(self, count: int) -> Self:
+        """Keep the first documents."""
+        del self._documents[count:]
+        return self
+
+    async def to_list(self, count: int) -> list[Document]:
+        """Return the documents."""
+        return self._documents[:count]
+
+
+class MemoryCollection:
+    """Documents by ``_id``; each can be inserted once."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+
+    async def create_index(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Do nothing: everything is near."""
+
+    async def insert_many(self, documents: Sequence[Document], *, ordered: bool) -> None:
+        """Insert what is new; raise, as the driver does, if anything is not."""
+        assert not ordered
+        faults = []
+        for n, document in enumerate(documents):
+            if document["_id"] in self.documents:
+                faults.append({"index": n, "code": DUPLICATE_KEY})
+            else:
+                self.documents[document["_id"]] = dict(document)
+        if faults:
+            raise BulkWriteError({"writeErrors": faults})
+
+    def find(self, where: Mapping[str, Any]) -> MemoryCursor:
+        """Return what a query finds."""
+        return MemoryCursor([dict(one) for one in self.documents.values() if matches(one, where)])
