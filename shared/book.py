@@ -88,6 +88,8 @@ class Book(Generic[S]):
 
     Callers who come while a page is being written share the next one.
     ``distance`` is how many pages the stored states may be behind: 0 writes them with the request.
+    ``marked_every`` is how many pages the mark of the written states may be behind them: so many are
+    folded again at a take-over.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Book(Generic[S]):
         actor: str,
         distance: int = 0,
         remembered: int = 200_000,
+        marked_every: int = 1,
     ) -> None:
         """Make the writer; it writes nothing before ``open``."""
         self.number = number
@@ -124,6 +127,8 @@ class Book(Generic[S]):
         self._actor = actor
         self._distance = distance
         self._remembered = remembered
+        self._marked_every = marked_every
+        self._marked = 0
         self._records: dict[str, Record[S]] = {}
         self._unwritten: dict[str, None] = {}
         self._waiting: list[_Ticket] = []
@@ -144,7 +149,7 @@ class Book(Generic[S]):
         marks = await self._store.marks(self.number)
         self.applied = marks.get("applied", 0)
         self.said, self.incarnation = marks.get("said", 0), marks.get("incarnation", "")
-        self.head = self.applied
+        self.head = self._marked = self.applied
         if self.head:
             (newest,) = await self._store.read_pages(self.number, [self.head])
             self.hash, self.at = newest.hash, newest.at
@@ -445,8 +450,10 @@ class Book(Generic[S]):
                 for stream, page in written:
                     if self._records[stream].page == page:
                         del self._unwritten[stream]
-            await self._store.set_marks(self.number, {"applied": head})
             self.applied = head
+            if head - self._marked >= self._marked_every:
+                await self._store.set_marks(self.number, {"applied": head})
+                self._marked = head
 
     def _forget(self) -> None:
         """Let go of the states longest in memory when there are too many; only between pages."""
@@ -461,6 +468,8 @@ class Book(Generic[S]):
         self.is_open = False
         async with self._turn:
             await self.flush()
+            if self._marked < self.applied:
+                await self._store.set_marks(self.number, {"applied": self.applied})
 
     def undecided_since(self) -> datetime | None:
         """Return the moment of the oldest request whose page is not yet known to be durable."""

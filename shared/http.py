@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
+import httpx
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +24,8 @@ from shared.store import StoreUnavailableError
 
 PROBLEM = "application/problem+json"
 MAX_BODY_BYTES = 16 * 1024 * 1024
+HOP = "x-zeren-hop"
+"""A request with this header was passed on by another replica; it is not passed on again."""
 
 log = structlog.get_logger()
 
@@ -47,6 +50,15 @@ class ProblemError(Exception):
         """Say *word* to programs and the reason to people."""
         super().__init__(reason)
         self.status, self.word, self.reason, self.reason_zh, self.more = status, word, reason, reason_zh, more
+
+
+class ElsewhereError(BookLostError):
+    """Another replica writes the book that a request is for; *address* is where it listens, if known."""
+
+    def __init__(self, address: str | None) -> None:
+        """Point to *address*."""
+        super().__init__(address)
+        self.address = address
 
 
 def problem(
@@ -206,6 +218,24 @@ def _add_problems(app: FastAPI) -> None:
         title = _TITLES.get(error.status_code, _TITLES[500])
         word = "too_large" if error.status_code == 413 else "http"
         return problem(request, error.status_code, word, str(error.detail), title[1])
+
+    @app.exception_handler(ElsewhereError)
+    async def on_elsewhere(request: Request, error: ElsewhereError) -> Response:
+        """Pass the request on, one hop."""
+        if error.address is None or HOP in request.headers:
+            return problem(request, 503, "unavailable", "try again in a moment", "请稍后重试")
+        url = request.url.replace(scheme="http", netloc=error.address)
+        headers = {k: v for k, v in request.headers.items() if k not in ("host", "content-length")} | {
+            HOP: "1"
+        }
+        body = await request.body()
+        try:
+            async with httpx.AsyncClient(timeout=30) as client:
+                answer = await client.request(request.method, str(url), headers=headers, content=body)
+        except httpx.TransportError:
+            return problem(request, 503, "unavailable", "try again in a moment", "请稍后重试")
+        kept = {k: v for k, v in answer.headers.items() if k in ("content-type", "content-language")}
+        return Response(answer.content, status_code=answer.status_code, headers=kept)
 
     @app.exception_handler(BookLostError)
     @app.exception_handler(StoreUnavailableError)

@@ -168,6 +168,13 @@ class MongoStore:
                 return False
         return bool(result.matched_count or result.upserted_id is not None)
 
+    async def announce(self, books: Collection[int], owner: str, address: str) -> None:
+        """Say where books are written that Kafka dealt to this replica; no lease, it only shows the way."""
+        until = to_micros(real_now() + timedelta(days=3650))
+        update = {"$set": {"owner": owner, "address": address, "until": until}}
+        with _translated():
+            await self._owners.bulk_write([UpdateOne({"_id": book}, update, upsert=True) for book in books])
+
     async def release(self, book: int, owner: str) -> None:
         """Give a lease back."""
         with _translated():

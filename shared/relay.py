@@ -16,7 +16,7 @@ from shared.store import Store, StoreUnavailableError
 PAGES_AT_ONCE = 32
 SOONER = 10
 """After pages Said comes so many times sooner than without."""
-MARKED_EVERY = 0.2
+MARKED_EVERY = 1.0
 """Seconds between two writings of a mark: what was said since then is said again after a crash."""
 
 

@@ -19,12 +19,12 @@ from contracts.topics import FACTS, PARTITIONS, TOPICS
 from contracts.tree import Tree
 from shared import ids, logs, metrics
 from shared.access import Identity, Verifier
-from shared.book import PROBE, Book, BookLostError
+from shared.book import PROBE, Book
 from shared.clock import Clock, StoryClock, SystemClock, to_micros
 from shared.consumer import Heard, Intake, OnFact, UnreadableError, read
 from shared.deadletter import discard, replay
 from shared.decider import Decider, Outcome, Request
-from shared.http import AnnouncedLimit, Caller, ProblemError, api, require
+from shared.http import AnnouncedLimit, Caller, ElsewhereError, ProblemError, api, require
 from shared.kafka import KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
@@ -95,6 +95,7 @@ class Service(Generic[S]):
         self.books: dict[int, Book[S]] = {}
         self.plan: Plan[S]
         self.actor = ids.actor(name)
+        self.address = settings.http_address or f"{settings.http_host}:{settings.http_port}"
         self._stopping = asyncio.Event()
         self._fatal: Exception | None = None
         self._up = False
@@ -107,11 +108,13 @@ class Service(Generic[S]):
         """Decide requests of one book here; raise problems for what cannot be done.
 
         Raises:
-            ProblemError: another replica writes this book, or the business refuses a request.
+            ElsewhereError: another replica writes this book.
+            ProblemError: the business refuses a request.
         """
         writer = self.books.get(book)
         if writer is None:
-            raise BookLostError(book)
+            address = await self.store.owner(book)
+            raise ElsewhereError(None if address == self.address else address)
         outcomes = await writer.handle(requests)
         for outcome in outcomes:
             if outcome.error is not None:
@@ -270,6 +273,9 @@ class Service(Generic[S]):
 
     async def _open_all(self, numbers: set[int]) -> None:
         self._ours |= numbers
+        if self.plan.hears:
+            with suppress(StoreUnavailableError):
+                await self.store.announce(numbers, self.actor, self.address)
         await asyncio.gather(*(self._open(number) for number in numbers))
 
     async def _open(self, number: int) -> None:
@@ -284,6 +290,7 @@ class Service(Generic[S]):
                 source=self.source,
                 actor=self.actor,
                 distance=self.plan.distance,
+                marked_every=PROBE,
             )
             async for attempt in stamina.retry_context(on=StoreUnavailableError, attempts=None, timeout=None):
                 with attempt:
@@ -327,11 +334,10 @@ class Service(Generic[S]):
 
     async def _keep_leases(self) -> None:
         """Claim every book that nobody holds, and keep what is held."""
-        address = self.settings.http_address or f"{self.settings.http_host}:{self.settings.http_port}"
         while True:
             for number in range(self.plan.books):
                 try:
-                    ours = await self.store.claim(number, self.actor, address, LEASE)
+                    ours = await self.store.claim(number, self.actor, self.address, LEASE)
                 except StoreUnavailableError:
                     continue
                 if ours and number not in self.books:

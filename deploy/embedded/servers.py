@@ -167,7 +167,7 @@ def database(folder: Path, port: int | None = None) -> Server:
 
 def mongo_uri(server: Server) -> str:
     """Return the address of *server* as its drivers want it."""
-    return f"mongodb://{server.address}/?directConnection=true"
+    return f"mongodb://{server.address}/?directConnection=true&serverMonitoringMode=poll"
 
 
 def free_port() -> int:

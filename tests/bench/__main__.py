@@ -108,7 +108,7 @@ class Bench:
         while await relay.say_pages():
             pass
         said = decisions / (monotonic() - began)
-        await book.flush()
+        await book.close()
         await relay.drain()
         rested = decisions / (monotonic() - began)
         await outlet.stop()

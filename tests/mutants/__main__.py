@@ -1,4 +1,4 @@
-"""Plant each fault in a copy of the tree; the component tests must catch it within seconds."""
+"""Plant each fault in a copy of the tree; its tests must catch it within seconds."""
 
 import argparse
 import os
@@ -40,7 +40,7 @@ def run(mutant: Mutant) -> tuple[str, str, float]:
             plant(mutant, Path(folder))
         except LookupError as error:
             return mutant.name, f"NOT PLANTED: {error}", 0.0
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/component"]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
         try:
             done = subprocess.run(
                 command, cwd=folder, capture_output=True, timeout=SECONDS, check=False, text=True

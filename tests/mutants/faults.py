@@ -1,9 +1,12 @@
-"""The planted faults, at least one for each promise of the kit."""
+"""The planted faults, at least one for each promise of the kit, and some for each service's rules."""
 
 from typing import NamedTuple
 
 BOOK, RELAY, CONSUMER, LEDGER = "shared/book.py", "shared/relay.py", "shared/consumer.py", "shared/ledger.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
+
+KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "ledger", "model"))
+"""The tests that must catch a fault of the kit."""
 
 
 class Mutant(NamedTuple):
@@ -13,6 +16,7 @@ class Mutant(NamedTuple):
     path: str
     old: str
     new: str
+    tests: tuple[str, ...] = KIT
 
 
 MUTANTS = [
@@ -313,5 +317,158 @@ MUTANTS = [
         BOOK,
         "        await self.flush()\n        self._wakes_until",
         "        self._wakes_until",
+    ),
+]
+
+
+def _in(service: str, module: str, name: str, old: str, new: str) -> Mutant:
+    """Return a fault in a rule of a service, which its own unit and component tests must catch."""
+    tests = (f"tests/unit/{service}", f"tests/component/test_{service}.py")
+    return Mutant(f"{service}: {name}", f"services/{service}/domain/{module}.py", old, new, tests)
+
+
+MUTANTS += [
+    _in(
+        "reminders",
+        "decide",
+        "what is done at the due moment is late",
+        "    if fulfilled_at > opened.due_at:\n        missed",
+        "    if fulfilled_at >= opened.due_at:\n        missed",
+    ),
+    _in(
+        "reminders",
+        "decide",
+        "a miss is said with every rung",
+        "[_missed(opened)] if watch.status is Status.WATCHING else []",
+        "[_missed(opened)]",
+    ),
+    _in(
+        "reminders",
+        "decide",
+        "taking note holds nothing",
+        "    if delay == watch.delay:\n",
+        "    if delay >= watch.delay:\n",
+    ),
+    _in(
+        "reminders",
+        "decide",
+        "a watch wakes early",
+        "or now < watch.next_at:",
+        "or now < watch.next_at - MICROSECOND:",
+    ),
+    _in(
+        "reminders",
+        "climb",
+        "every passed rung speaks",
+        "top = next(k for k in count(first) if not called(k) or at(k + 1) > now)",
+        "top = first",
+    ),
+    _in(
+        "reminders",
+        "climb",
+        "a vacant post ends the climb",
+        "        if _has_anyone(called(k)):\n",
+        "        if True:\n",
+    ),
+    _in(
+        "reminders",
+        "climb",
+        "a verdict is judged by the first rung only",
+        "        gate = moment\n",
+        "        pass\n",
+    ),
+    _in(
+        "reminders",
+        "evolve",
+        "a verdict needs no owner",
+        "watch.next_at > watch.opened.due_at",
+        "watch.next_at > watch.opened.due_at + (watch.next_at - watch.opened.due_at)",
+    ),
+    _in(
+        "reminders", "evolve", "an ended duty still wakes", "status=status, next_at=None, ", "status=status, "
+    ),
+    _in(
+        "reminders",
+        "telling",
+        "what was taken note of is told",
+        " and fact.rung not in watch.held",
+        "",
+    ),
+    _in(
+        "reminders",
+        "ladder",
+        "above the listed rungs the same level is told again",
+        "+ above\n    roles",
+        "+ above - 1\n    roles",
+    ),
+    _in(
+        "reporting",
+        "decide",
+        "paper may come in the future",
+        "    if at > now:\n",
+        "    if False:\n",
+    ),
+    _in(
+        "reporting",
+        "decide",
+        "a filing is repeated",
+        "if edge.recipient in named and edge.filed_at is None]",
+        "if edge.recipient in named]",
+    ),
+    _in(
+        "reporting",
+        "decide",
+        "a report is opened twice",
+        "    if state.status is not Status.NONE:\n        return ()\n",
+        "",
+    ),
+    _in(
+        "reporting",
+        "model",
+        "the last day does not count",
+        "tzinfo=ZoneInfo(self.zone)) + DAY)",
+        "tzinfo=ZoneInfo(self.zone)))",
+    ),
+    _in(
+        "reporting",
+        "decide",
+        "a year opens once and for all",
+        "next_year=fact.year + 1",
+        "next_year=fact.year + 2",
+    ),
+    _in(
+        "reporting",
+        "routes",
+        "a committee reports to its own discipline committee",
+        "else _discipline_above(tree, unit)",
+        "else tree.discipline_of(unit)",
+    ),
+    _in(
+        "directory",
+        "units",
+        "a unit may stand below itself",
+        "if parent == code or _is_below(parent, code, tree):",
+        "if False:",
+    ),
+    _in(
+        "directory",
+        "checks",
+        "a cycle in a file is not seen",
+        "if row.parent is not None and row.code in chart.circular:",
+        "if False:",
+    ),
+    _in(
+        "directory",
+        "importing",
+        "a unit that moves is not noticed",
+        "    if unit.parent != wanted.parent:\n",
+        "    if False:\n",
+    ),
+    _in(
+        "directory",
+        "posts",
+        "a held post is given away",
+        "return () if last.person == command.person else refusals.held(state.code)",
+        "pass",
     ),
 ]

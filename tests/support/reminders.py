@@ -61,11 +61,13 @@ class Places:
 
     tree: Tree = field(default_factory=Tree)
     sequence: int = 0
+    facts: list[Fact] = field(default_factory=list)
 
     def hear(self, *facts: Fact) -> Self:
         """Apply facts of the directory."""
         for fact in facts:
             self.sequence += 1
+            self.facts.append(fact)
             self.tree.apply(fact, self.sequence)
         return self
 

@@ -203,11 +203,14 @@ class Running:
             if topic not in self.silent:
                 await self.hears_all_said(topic, self.clock.moment + MICROSECOND)
         assert self.timer is not None
-        self.timer.hurry()
         for book in self.service.opened():
+            head = -1
             # The timer of a replica that was overtaken waits as well.
             with suppress(BookLostError):
-                await self.timer.turn(book)
+                while head != book.head:
+                    head = book.head
+                    self.timer.hurry()
+                    await self.timer.turn(book)
 
     # -- what it says -----------------------------------------------------------------------------
 
@@ -241,7 +244,3 @@ class Running:
         headers = self.token(*roles, unit=unit)
         params = what.pop("query", None)
         return await self.http.post(path, headers=headers, params=params, **what)
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self.http.aclose()
