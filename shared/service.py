@@ -101,6 +101,7 @@ class Service(Generic[S]):
         self._up = False
         self._turns: dict[int, asyncio.Lock] = {}
         self._ours: set[int] = set()
+        self._has_asked = False
 
     # -- what routes and entrypoints use ----------------------------------------------------------
 
@@ -344,6 +345,7 @@ class Service(Generic[S]):
                     await self._open_all({number})
                 elif not ours and number in self.books:
                     await self._close_all({number})
+            self._has_asked = True
             await asyncio.sleep(LEASE.total_seconds() / 4)
 
     # -- housekeeping -----------------------------------------------------------------------------
@@ -454,8 +456,8 @@ class Service(Generic[S]):
             return str(self._fatal)
         if not self._up:
             return "starting or stopping"
-        if not self.plan.hears and not self.books:
-            return "no book is held yet"
+        if not self.plan.hears and not self._has_asked:
+            return "the books were not asked for yet"
         if self.plan.hears and not self._ours:
             return "no partition is assigned yet"
         if self._ours - set(self.books):

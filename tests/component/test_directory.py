@@ -231,6 +231,15 @@ async def test_a_unit_outside_ones_subtree_looks_as_if_it_did_not_exist(tmp_path
     assert (await unit(running, VILLAGE, root=TOWNSHIP))["unit"] == VILLAGE
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+async def test_a_page_of_no_units_is_told_to_be_invalid(tmp_path: Path, limit: int) -> None:
+    running = await directory(tmp_path, a_file())
+
+    answer = await running.get("/v1/units", unit="33", root="33", limit=limit)
+
+    assert answer.status_code == 422
+
+
 async def test_only_an_operator_imports(tmp_path: Path) -> None:
     running = await directory(tmp_path)
 

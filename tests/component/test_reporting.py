@@ -290,6 +290,26 @@ class TestFiling:
         assert len(running.said(DutyFulfilled)) == (2 if given.is_success else 0)
 
 
+class TestNothingToAnswer:
+    async def test_filing_with_nobody_is_told_to_be_invalid(self, tmp_path: Path) -> None:
+        running = await opened(tmp_path)
+
+        answer = await filed(running, recipients=[])
+
+        assert word_of(answer) == (422, "invalid")
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    async def test_a_page_of_no_units_is_told_to_be_invalid(self, tmp_path: Path, limit: int) -> None:
+        running = await opened(tmp_path)
+        headers = running.token(unit="county")
+
+        answer = await running.http.get(
+            "/v1/reports", params={"unit": "county", "limit": limit}, headers=headers
+        )
+
+        assert word_of(answer) == (422, "invalid")
+
+
 class TestPaper:
     async def test_paper_that_came_before_due_counts_as_in_time(self, tmp_path: Path) -> None:
         running = await opened(tmp_path)

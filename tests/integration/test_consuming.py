@@ -31,7 +31,7 @@ from tests.support.eventually import eventually
 from tests.support.process import Process, running, settings_of
 from tests.support.servers import running as running_server
 from tests.support.tally import SHAPE, build, fulfilled, half_filed, names, opened
-from tests.support.wire import Owner, committed, facts_on, put
+from tests.support.wire import Owner, committed_of, facts_on, put
 
 P = 7
 """The partition on which everything happens; the others show that nothing else does."""
@@ -73,6 +73,10 @@ class Place:
         """Return what caused the entries, in their order."""
         return [entry.source for entry in await self.entries()]
 
+    async def committed(self, topic: str) -> int | None:
+        """Return the offset from which the service would go on with the partition."""
+        return (await committed_of(self.broker, self.name, topic)).get(P)
+
     async def dead_letters(self) -> list[Any]:
         """Return what lies among the dead letters of both topics, from this service or another."""
         return await facts_on(self.broker, *(TOPICS[topic].dead_letters for topic in ("duties", "reports")))
@@ -98,7 +102,7 @@ class Doomed:
         self._has_spoken = asyncio.Event()
         service._apply = self.apply  # type: ignore[method-assign]
         if not speaks:
-            service._on_page = lambda _: None  # type: ignore[method-assign]
+            service._on_page = lambda page: None  # type: ignore[method-assign]
             self._has_spoken.set()
 
     def build(self, service: Service[Any]) -> Plan[Any]:
@@ -158,14 +162,14 @@ async def die_and_go_on(place: Place, *, speaks: bool) -> Survival:
         await process.task
     with pytest.raises(PowerCutError):
         await process.stop()
-    offset, sources = await committed(place.broker, place.name, "duties", P), await place.sources()
+    offset, sources = await place.committed("duties"), await place.sources()
 
     async with running(place.service(), build) as again:
         await eventually(lambda: is_committed(place, "duties", 4))
         await eventually(lambda: all(book.said == book.head for book in again.service.opened()))
     return Survival(
         records,
-        [offset, await committed(place.broker, place.name, "duties", P)],
+        [offset, await place.committed("duties")],
         [sources, await place.sources()],
         await place.tallied(),
         Counter((record.key, record.value) for record in await place.dead_letters()),
@@ -173,7 +177,7 @@ async def die_and_go_on(place: Place, *, speaks: bool) -> Survival:
 
 
 async def is_committed(place: Place, topic: str, at_least: int) -> bool:
-    return (await committed(place.broker, place.name, topic, P) or -1) >= at_least
+    return (await place.committed(topic) or -1) >= at_least
 
 
 class Aftermath(NamedTuple):
@@ -254,7 +258,7 @@ async def hear_everything(place: Place) -> Aftermath:
         await place.tallied(),
         await place.entries(),
         await place.dead_letters(),
-        {topic: await committed(place.broker, place.name, topic, P) for topic in ("duties", "reports")},
+        {topic: await place.committed(topic) for topic in ("duties", "reports")},
         unknown._value.get() - before,
         books,
         faults,
@@ -330,7 +334,7 @@ def test_poison_is_said_among_the_dead_letters_once(played: Played) -> None:
 def test_poison_is_said_once_more_if_the_process_died_before_it_marked_that_it_was_said(
     played: Played,
 ) -> None:
-    """One entry of the ledger, two records with the same bytes: what publishes at least once can do no better."""
+    """One entry of the ledger, two records with the same bytes: at least once can do no better."""
     poison, _, bad, _ = played.spoken.records
     assert played.spoken.dead_letters == {poison: 2, bad: 2}
 
@@ -423,4 +427,4 @@ async def test_ten_dead_letters_in_a_row_stop_the_service(place: Place) -> None:
     with pytest.raises(TooManyDeadLettersError):
         await process.stop()
     assert process.service._unready() == "duties"
-    assert await committed(place.broker, place.name, "duties", P) == 9
+    assert await place.committed("duties") == 9

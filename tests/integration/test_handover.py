@@ -1,12 +1,11 @@
-"""Replicas of reminders join, leave and die while duties are opened: each duty is watched once, by somebody."""
+"""Replicas of reminders join, leave and die while duties are opened: each duty is watched once."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,16 +18,17 @@ from services.reminders.settings import RemindersSettings
 from shared import ids
 from shared.clock import real_now
 from shared.commands import pages_of, read_heads, rebuild_states, verify_books
+from shared.ids import partition_of
 from shared.mongo import MongoStore, connect, disconnect
 from shared.service import Service
 from tests.support.eventually import eventually
 from tests.support.process import Process, settings_of
 from tests.support.servers import running
 from tests.support.tally import opened
-from tests.support.wire import Owner
-
+from tests.support.wire import Owner, committed_of
 
 FAR = timedelta(days=100)
+Condition = Callable[[], Awaitable[bool]]
 
 
 class PowerCutError(Exception):
@@ -46,6 +46,7 @@ class Replicas:
         self.directory = Owner(broker, "directory", "directory")
         self.reporting = Owner(broker, "reporting", "duties")
         self.duties: list[str] = []
+        self._processes: list[Process] = []
         self._folder = folder
         self._servers = {"broker_address": broker, "mongo_uri": mongo_uri}
 
@@ -53,19 +54,32 @@ class Replicas:
         """Start one more replica; it waits until all of the directory was said."""
         settings = settings_of(RemindersSettings, self._folder, heads=self.heads, **self._servers)
         process = Process(Service(settings, self.name), build_reminders)
+        self._processes.append(process)
         return process
 
-    async def open_duties_until(self, condition: Any) -> None:
+    async def stop(self) -> None:
+        """Stop whatever a failed test has left running, and let go of the servers."""
+        for process in self._processes:
+            if not process.task.done():
+                await process.stop()
+        await asyncio.gather(self.directory.stop(), self.reporting.stop(), disconnect(self.client))
+
+    async def open_duties_until(self, condition: Condition) -> None:
         """Keep opening duties, a few at a time, until something has come to pass."""
-        while not await condition():
-            fresh = [f"duty-{len(self.duties) + n}" for n in range(5)]
+
+        async def is_so() -> bool:
+            fresh = [f"duty-{len(self.duties) + n}" for n in range(10)]
             self.duties += fresh
             await self.reporting.say(*(opened(duty, real_now() + FAR) for duty in fresh))
             await self.directory.say_said()
+            return await condition()
 
-    async def watched(self) -> int:
-        """Return how many duties are watched, as far as states are written."""
-        return int(await self.store.states.count_documents({}))
+        await eventually(is_so, every=0.1, within=40)
+
+    async def is_all_heard(self) -> bool:
+        """Tell whether the group has applied every duty."""
+        lying = Counter(partition_of(f"duty:{duty}", PARTITIONS) for duty in self.duties)
+        return lying == await committed_of(self._servers["broker_address"], self.name, "duties")
 
 
 @pytest.fixture
@@ -79,7 +93,7 @@ def broker(tmp_path: Path) -> Iterator[str]:
 async def replicas(tmp_path: Path, broker: str, mongo_uri: str) -> AsyncIterator[Replicas]:
     replicas = Replicas(tmp_path, broker, mongo_uri)
     yield replicas
-    await asyncio.gather(replicas.directory.stop(), replicas.reporting.stop(), disconnect(replicas.client))
+    await replicas.stop()
 
 
 async def die(process: Process) -> None:
@@ -106,7 +120,7 @@ async def test_every_duty_is_watched_once_while_replicas_come_and_go(replicas: R
     await replicas.open_duties_until(lambda: are_shared(second, third))
     await die(second)
     await replicas.open_duties_until(lambda: holds_all(third))
-    await eventually(lambda: is_equal(replicas.watched, len(replicas.duties)))
+    await eventually(replicas.is_all_heard, every=0.1)
     await third.stop()
 
     watched: Counter[str] = Counter()
@@ -118,10 +132,10 @@ async def test_every_duty_is_watched_once_while_replicas_come_and_go(replicas: R
         watched.update(event.key for event in events if event.type == DutyWatched.type)
     assert watched == dict.fromkeys((f"{DutyWatched.prefix}:{duty}" for duty in replicas.duties), 1)
     actors = [process.service.actor for process in (first, second, third)]
-    assert {actor for book in writers.values() for actor in book} == set(actors)
-    for book in writers.values():
-        assert book == sorted(set(book), key=actors.index)
-        assert len(book) > 1
+    assert {actor for wrote in writers.values() for actor in wrote} == set(actors)
+    for wrote in writers.values():
+        assert wrote == sorted(set(wrote), key=actors.index)
+        assert len(wrote) > 1
     _, faults = await verify_books(replicas.store, PARTITIONS, read_heads(replicas.heads))
     states, different = await rebuild_states(replicas.store, PARTITIONS, SHAPE, write=False)
     assert (faults, different, states) == ([], [], len(replicas.duties))
@@ -140,7 +154,3 @@ async def are_shared(one: Process, other: Process) -> bool:
     held = [{book.number for book in process.service.opened()} for process in (one, other)]
     is_dealt = all(held) and sum(map(len, held)) == PARTITIONS
     return is_dealt and await one.is_ready() and await other.is_ready()
-
-
-async def is_equal(count: Any, wanted: int) -> bool:
-    return bool(await count() == wanted)

@@ -81,7 +81,7 @@ async def test_a_forged_expired_or_foreign_token_opens_nothing(village: Village,
     tokens = {
         "forged": make_token(tmp_path, operator),
         "expired": sign(operator, private, expires_at=datetime.now(UTC) - timedelta(seconds=1)),  # noqa: TID251
-        "unsigned": jwt.encode(claims, None, algorithm="none"),
+        "unsigned": jwt.encode(claims, "", algorithm="none"),
         "signed with what is public": jwt.encode(claims, "x" * 32, algorithm="HS256"),
         "for another audience": jwt.encode({**claims, "aud": "others"}, private, algorithm="EdDSA"),
         "without an end": jwt.encode(

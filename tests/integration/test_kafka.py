@@ -1,6 +1,6 @@
-"""What the kit does on a broker: topics as the contract says, everything said in order, and all of it again if need be."""
+"""What the kit does on a broker: topics as agreed, all said in order, and said again if need be."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -23,15 +24,18 @@ from shared.kafka import (
     KafkaOutlet,
     TopicMismatchError,
     make_topics,
+    new_broker,
     read_incarnation,
+    subscribe,
 )
 from shared.relay import BrokerUnavailableError, Outbound, Relay
 from shared.service import topics
+from shared.state import Inbound
 from shared.testing.memory import MemoryStore
 from tests.support.eventually import eventually
 from tests.support.kit import HandClock, a_book, a_request
 from tests.support.servers import running
-from tests.support.wire import facts_on, read_all
+from tests.support.wire import facts_on, put, read_all
 
 
 @pytest.fixture
@@ -152,6 +156,34 @@ def test_a_key_lies_where_every_other_client_would_put_it() -> None:
         assert [partition_of(key, partitions) for key in keys] == [
             partitioner(key.encode(), places, places) for key in keys
         ]
+
+
+async def test_nothing_more_is_applied_once_a_batch_could_not_be(broker_address: str) -> None:
+    """What follows on the partition would commit an offset behind it, and it would be lost."""
+    topic, broker = await a_topic(broker_address), new_broker(broker_address)
+    applied: list[bytes] = []
+    errors: list[Exception] = []
+
+    async def apply(records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
+        applied.extend(record.value for record in records)
+        raise ArithmeticError
+
+    async def is_passed() -> bool:
+        (subscriber,) = broker.subscribers
+        consumer: Any = subscriber.consumer  # type: ignore[attr-defined]
+        return bool(await consumer.position(TopicPartition(topic, 0)) == 2)
+
+    subscribe(broker, [topic], apply=apply, stop=errors.append, group=None, partitions=PARTITIONS)
+    await broker.start()
+    try:
+        await put(broker_address, topic, 0, [(b"k", b"first")])
+        await eventually(lambda: errors)
+        await put(broker_address, topic, 0, [(b"k", b"second")])
+        await eventually(is_passed)
+    finally:
+        await broker.stop()
+    assert applied == [b"first"]
+    assert [type(error) for error in errors] == [ArithmeticError]
 
 
 def a_relay(book: Book[Any], store: MemoryStore, outlet: KafkaOutlet) -> Relay:

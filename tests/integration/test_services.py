@@ -1,4 +1,4 @@
-"""From the import of a tree to a notice in somebody's list: the services together, each in its own database."""
+"""From the import of a tree to a notice in somebody's list: the services together."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator

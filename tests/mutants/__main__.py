@@ -15,6 +15,8 @@ from tests.mutants.faults import MUTANTS, Mutant
 ROOT = Path(__file__).resolve().parent.parent.parent
 COPIED = ("contracts", "shared", "services", "deploy", "tests", "pyproject.toml")
 SECONDS = 60
+UNBROKEN = ""
+"""The path of no fault: its tests must pass, or they would catch anything."""
 
 
 def plant(mutant: Mutant, where: Path) -> None:
@@ -25,6 +27,8 @@ def plant(mutant: Mutant, where: Path) -> None:
             shutil.copytree(source, where / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
             shutil.copy(source, where / name)
+    if mutant.path == UNBROKEN:
+        return
     path = where / mutant.path
     text = path.read_text()
     if text.count(mutant.old) != 1:
@@ -58,7 +62,7 @@ def run(mutant: Mutant) -> tuple[str, str, float]:
 
 
 def main() -> int:
-    """Plant every fault in turn; return 1 if one is not caught."""
+    """Plant every fault in turn; return 1 if one is not caught, or if tests fail without one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*", help="only mutants whose name holds one of these")
     parser.add_argument("-j", type=int, default=os.cpu_count() or 1, help="how many at once")
@@ -66,6 +70,11 @@ def main() -> int:
     chosen = [m for m in MUTANTS if not options.words or any(word in m.name for word in options.words)]
     bad = 0
     with ThreadPoolExecutor(options.j) as pool:
+        unbroken = [Mutant("nothing", UNBROKEN, "", "", tests) for tests in {m.tests: None for m in chosen}]
+        for mutant, (_, fate, _) in zip(unbroken, pool.map(run, unbroken), strict=True):
+            if fate != "SURVIVED":
+                print(f"with nothing broken, {' '.join(mutant.tests)}: {fate}")
+                return 1
         for name, fate, seconds in pool.map(run, chosen):
             bad += not fate.startswith("caught")
             print(f"{seconds:5.1f} s  {name}: {fate}", flush=True)

@@ -472,3 +472,127 @@ MUTANTS += [
         "pass",
     ),
 ]
+
+
+def _edge(service: str, module: str, name: str, old: str, new: str) -> Mutant:
+    """Return a fault where a service meets the world, which its component tests alone must catch."""
+    path = f"services/{service}/{module}.py"
+    return Mutant(f"{service}: {name}", path, old, new, (f"tests/component/test_{service}.py",))
+
+
+MUTANTS += [
+    _edge(
+        "reminders",
+        "entrypoints/timer",
+        "a verdict ahead of its owner",
+        "if owner is not None and owner > gate:",
+        "if True:",
+    ),
+    _edge(
+        "reminders",
+        "entrypoints/timer",
+        "the due moment counts as said through itself",
+        "if owner is not None and owner > gate:",
+        "if owner is not None and owner >= gate:",
+    ),
+    _edge("reminders", "entrypoints/timer", "a rung on an unread tree", "return tree > gate", "return True"),
+    _edge(
+        "reminders",
+        "entrypoints/timer",
+        "a reminder before the directory was read",
+        "        if tree is None:\n            return False\n",
+        "        tree = tree or now\n",
+    ),
+    _edge(
+        "reminders",
+        "entrypoints/timer",
+        "who must wait is forgotten",
+        "return [s for s in streams if s in waiting or s in failed]",
+        "return [s for s in streams if s in failed]",
+    ),
+    _edge(
+        "reminders",
+        "adapters/notices",
+        "what is void is told",
+        "document is None or not is_still_true(watches[stream], fact)",
+        "document is None",
+    ),
+    _edge(
+        "reminders",
+        "adapters/notices",
+        "a notice for each time it is said",
+        '"_id": envelope.id,',
+        '"_id": f"{envelope.id}/{to_micros(told_at)}",',
+    ),
+    _edge(
+        "reminders",
+        "entrypoints/http",
+        "anybody takes note for anybody",
+        'require(caller.has(f"post:{body.post}"), "not your post", "不是本人的职务")',
+        "pass",
+    ),
+    _edge(
+        "reminders",
+        "entrypoints/http",
+        "anybody reads anybody's notices",
+        'require(allowed, "only the post itself or an operator may read them", "仅限本职务或运维人员查看")',
+        "pass",
+    ),
+    _edge(
+        "reminders",
+        "entrypoints/http",
+        "notices of every subtree",
+        'if _within(service, notice["unit"], caller.unit)',
+        "if True",
+    ),
+    _edge(
+        "reporting",
+        "entrypoints/timer",
+        "a year is over before its reports are open",
+        "        if schedule.root in self._service.tree.units:\n",
+        "        await self._service.decide(book.number, [Request(stream, OpenYear(year), cause)])\n"
+        "        if schedule.root in self._service.tree.units:\n",
+    ),
+    _edge(
+        "reporting",
+        "entrypoints/timer",
+        "a year opens on an unread tree",
+        "if heard is None or heard <= schedule.opens_at(schedule.next_year):",
+        "if heard is None:",
+    ),
+    _edge(
+        "reporting",
+        "entrypoints/http",
+        "anybody says when paper came",
+        '                caller.has("operator"),\n                "only an operator may say when',
+        '                True,\n                "only an operator may say when',
+    ),
+    _edge(
+        "reporting",
+        "entrypoints/http",
+        "filing in any subtree",
+        "        _known(service, state.unit, caller.unit)\n        if body",
+        "        if body",
+    ),
+    _edge(
+        "directory",
+        "entrypoints/http",
+        "a dry run does it",
+        'return answer | {"done": 0} if dry_run else answer | await _do(service, plan.waves)',
+        "return answer | await _do(service, plan.waves)",
+    ),
+    _edge(
+        "directory",
+        "app",
+        "the tree is not followed",
+        "tree.apply(FACTS[envelope.type].model_validate(envelope.data), envelope.sequence)",
+        "tree.apply(FACTS[envelope.type].model_validate(envelope.data), 1)",
+    ),
+    _edge(
+        "directory",
+        "entrypoints/http",
+        "every unit is seen by everybody",
+        "if code not in tree.units or not tree.is_within(code, caller.unit):",
+        "if code not in tree.units:",
+    ),
+]

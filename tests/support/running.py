@@ -1,7 +1,7 @@
 """One service with the kit in memory: what it hears, what time it is, what people ask of it, what it says."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,7 +44,14 @@ class Database(MemoryDatabase):
 
 
 class Store(MemoryStore):
-    """The kit's store and the query of a service's views."""
+    """The kit's store, the query of a service's views, and the way to a book that another replica writes."""
+
+    async def announce(self, books: Collection[int], owner: str, address: str) -> None:
+        """Do nothing: there is no way from one replica to another here."""
+
+    async def owner(self, book: int) -> str | None:
+        """Return nobody's address."""
+        return None
 
     async def find_states(self, where: Mapping[str, Any]) -> list[Document]:
         """Return the states that a query finds, in order of their stream."""
@@ -98,9 +105,9 @@ class Running:
         pause: Pause = no_pause,
     ) -> None:
         """Make a replica at a moment, on what the one *before* has left if there was one."""
-        self.database = before.database if before else Database()
-        self.broker = before.broker if before else MemoryBroker(PARTITIONS)
-        self.others = before.others if before else Others()
+        self.database: Database = before.database if before else Database()
+        self.broker: MemoryBroker = before.broker if before else MemoryBroker(PARTITIONS)
+        self.others: Others = before.others if before else Others()
         self.silent: set[str] = set()
         """The topics on which nobody says that all is said."""
         self.clock = HandClock()

@@ -44,15 +44,15 @@ async def facts_on(address: str, *topics: str) -> list[Any]:
     return [record for record in await read_all(address, *topics) if record.key is not None]
 
 
-async def committed(address: str, group: str, topic: str, partition: int) -> int | None:
-    """Return the offset from which a group would go on."""
+async def committed_of(address: str, group: str, topic: str) -> dict[int, int]:
+    """Return the offsets from which a group would go on, of the partitions of which it has committed any."""
     consumer = AIOKafkaConsumer(bootstrap_servers=address, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
-        place = TopicPartition(topic, partition)
-        consumer.assign([place])
-        offset: int | None = await consumer.committed(place)
-        return offset
+        places = [TopicPartition(topic, n) for n in range(PARTITIONS)]
+        consumer.assign(places)
+        offsets = [await consumer.committed(place) for place in places]
+        return {n: offset for n, offset in enumerate(offsets) if offset is not None}
     finally:
         await consumer.stop()
 

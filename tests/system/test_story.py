@@ -34,7 +34,7 @@ def _row(text: str, name: str) -> str:
     return next(line.split()[-1] for line in text.splitlines() if line.strip().startswith(f"{name} ·"))
 
 
-async def test_f1_a_year_opens_reminds_and_escalates_with_nobody_starting_a_round(tmp_path: Path) -> None:
+async def test_f1_a4_a_year_runs_with_nobody_starting_a_round_and_a_miss_is_traced_back_to_its_schedule(tmp_path: Path) -> None:
     stack = Stack(tmp_path / "data")
     story = Story(stack, TOWN, lambda _story, _text: None)
     try:
@@ -45,7 +45,7 @@ async def test_f1_a_year_opens_reminds_and_escalates_with_nobody_starting_a_roun
         await story.prepare()
         await story.play()
         await _judge_all(stack, story)
-        await _a4_a_missed_duty_is_traced_back_to_the_schedule_that_opened_it(stack)
+        await _trace_a_missed_duty_back_to_the_schedule_that_opened_it(stack)
     finally:
         await story.close()
         await stack.stop()
@@ -66,7 +66,7 @@ async def _judge_all(stack: Stack, story: Story) -> None:
     assert max(findings.levels) == 4
 
 
-async def _a4_a_missed_duty_is_traced_back_to_the_schedule_that_opened_it(stack: Stack) -> None:
+async def _trace_a_missed_duty_back_to_the_schedule_that_opened_it(stack: Stack) -> None:
     streams = await read_topics(stack.broker.address, ("escalations",))
     missed = next(said[0].envelope for said in streams.values())
     chain = await trace_story(stack.broker.address, missed.correlationid)

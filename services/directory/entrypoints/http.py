@@ -86,7 +86,7 @@ def routes(service: Service[Any], tree: Tree) -> APIRouter:
 
     @router.get("/units")
     async def subtree(
-        caller: Caller, root: str, after: str = "", limit: int = Query(100, le=1000)
+        caller: Caller, root: str, after: str = "", limit: int = Query(100, ge=1, le=1000)
     ) -> dict[str, Any]:
         """Return the open units at and below *root*, in order of their code."""
         require(

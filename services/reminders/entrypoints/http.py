@@ -8,6 +8,7 @@ from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field
 
 from contracts.topics import PARTITIONS
+from contracts.tree import Tree
 from services.reminders.domain.ladder import POLICIES
 from services.reminders.domain.model import Acknowledge, Status, Watch
 from services.reminders.domain.telling import words
@@ -77,7 +78,7 @@ def routes(service: Service[Any], read: Read, calendar: Calendar) -> APIRouter:
         caller: Caller,
         post: str | None = None,
         after: str = "",
-        limit: int = Query(100, le=1000),
+        limit: int = Query(100, ge=1, le=1000),
     ) -> dict[str, Any]:
         """Return the notices of a post, or of the whole subtree to an operator, from behind a cursor."""
         allowed = caller.has("operator") or (post is not None and caller.has(f"post:{post}"))
@@ -85,7 +86,7 @@ def routes(service: Service[Any], read: Read, calendar: Calendar) -> APIRouter:
         chinese = request.headers.get("accept-language", "").lower().startswith("zh")
         found = await read(post=post, after=after, limit=limit)
         items = [
-            _told(notice, is_chinese=chinese)
+            _told(notice, service.tree, is_chinese=chinese)
             for notice in found
             if _within(service, notice["unit"], caller.unit)
         ]
@@ -102,12 +103,12 @@ def _iso(moment: Any) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _told(notice: dict[str, Any], *, is_chinese: bool) -> dict[str, Any]:
+def _told(notice: dict[str, Any], tree: Tree, *, is_chinese: bool) -> dict[str, Any]:
     moments = {key: _iso(notice[key]) for key in ("due_at", "planned_at", "decided_at")}
     text = words(
         notice["kind"],
         duty=notice["duty"],
-        unit=notice["unit"],
+        unit=tree.units[notice["unit"]].name,
         step=notice["step"],
         level=notice["level"],
         is_chinese=is_chinese,

@@ -35,7 +35,9 @@ class ScheduleBody(BaseModel):
 class FilingBody(BaseModel):
     """A report reaches recipients."""
 
-    recipients: tuple[str, ...] | None = Field(None, description="who gets it now; all if left out")
+    recipients: tuple[str, ...] | None = Field(
+        None, min_length=1, description="who gets it now; all if left out"
+    )
     received_at: AwareDatetime | None = Field(
         None, description="when the office had it on paper, if before now; only an operator may say so"
     )
@@ -91,7 +93,7 @@ def routes(service: Service[Any], shape: Shape[Any]) -> APIRouter:
         caller: Caller,
         unit: str,
         after: str = "",
-        limit: int = Query(UNITS_AT_ONCE, le=1000, description="units at once"),
+        limit: int = Query(UNITS_AT_ONCE, ge=1, le=1000, description="units at once"),
         period: str | None = None,
         status: Status | None = None,
     ) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""What the registry of topics says is what the services do."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from contracts.topics import PARTITIONS, TOPICS
+from services.directory.app import build as build_directory
+from services.reminders.app import build as build_reminders
+from services.reporting.app import build as build_reporting
+from shared.mongo import disconnect
+from shared.service import Plan, Service
+from shared.settings import Settings
+
+BUILDERS = {"directory": build_directory, "reporting": build_reporting, "reminders": build_reminders}
+
+
+@pytest.fixture
+async def plans() -> AsyncIterator[dict[str, Plan[Any]]]:
+    """Build every service's plan, connected to nothing."""
+    services: dict[str, Service[Any]] = {name: Service(Settings(), name) for name in BUILDERS}
+    yield {name: BUILDERS[name](service) for name, service in services.items()}
+    for service in services.values():
+        await disconnect(service.client)
+
+
+def test_every_service_says_what_it_is_the_producer_of(plans: dict[str, Plan[Any]]) -> None:
+    said = {(topic, name) for name, plan in plans.items() for topic in plan.says}
+
+    assert said == {(topic.name, producer) for topic in TOPICS.values() for producer in topic.producers}
+
+
+def test_every_service_hears_what_it_is_a_consumer_of(plans: dict[str, Plan[Any]]) -> None:
+    heard = {(topic, name) for name, plan in plans.items() for topic in plan.hears}
+    heard |= {("directory", name) for name, plan in plans.items() if plan.reads_directory}
+
+    assert heard == {(topic.name, consumer) for topic in TOPICS.values() for consumer in topic.consumers}
+
+
+def test_a_service_says_only_facts_that_its_ledger_can_read_again(plans: dict[str, Plan[Any]]) -> None:
+    for plan in plans.values():
+        known = plan.decider.shape.facts
+        said = {fact.type for topic in plan.says for fact in TOPICS[topic].facts}
+        assert said <= set(known)
+        assert {fact.topic for fact in known.values()} <= {None, *plan.says}
+
+
+def test_who_hears_topics_in_a_group_has_a_book_for_each_partition(plans: dict[str, Plan[Any]]) -> None:
+    assert {name: plan.books for name, plan in plans.items() if plan.hears} == {"reminders": PARTITIONS}
+    assert {topic.partitions for topic in TOPICS.values()} == {PARTITIONS}
+
+
+def test_every_service_is_named_as_its_folder(plans: dict[str, Plan[Any]]) -> None:
+    assert {name: plan.name for name, plan in plans.items()} == {name: name for name in BUILDERS}
