@@ -80,6 +80,10 @@ def leads(plan: Mapping[str, Any]) -> Iterator[str]:
             yield next(iter(plan["keyPattern"]))
         case "IDHACK":
             yield "_id"
+        case _:
+            pass
+        case _:
+            pass
     for below in (*plan.get("inputStages", ()), plan.get("inputStage"), plan.get("queryPlan")):
         if below:
             yield from leads(below)
@@ -93,7 +97,7 @@ async def explain(store: MongoStore, collection: str, what: Mapping[str, Any]) -
 
 
 async def is_indexed(store: MongoStore, collection: str, what: Mapping[str, Any]) -> bool:
-    """Tell whether the database finds something by an index that begins with what is to be equal, if anything is.
+    """Tell whether the database finds something by an index that begins with what is to be equal.
 
     The embedded server looks a single condition up by its index and filters what it finds by the others,
     but its ``explain`` shows that for the first condition alone; MongoDB shows it for the whole.

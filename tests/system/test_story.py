@@ -34,7 +34,9 @@ def _row(text: str, name: str) -> str:
     return next(line.split()[-1] for line in text.splitlines() if line.strip().startswith(f"{name} ·"))
 
 
-async def test_f1_a4_a_year_runs_with_nobody_starting_a_round_and_a_miss_is_traced_back_to_its_schedule(tmp_path: Path) -> None:
+async def test_f1_a4_a_year_runs_of_itself_and_a_miss_is_traced_back_to_its_schedule(
+    tmp_path: Path,
+) -> None:
     stack = Stack(tmp_path / "data")
     story = Story(stack, TOWN, lambda _story, _text: None)
     try:

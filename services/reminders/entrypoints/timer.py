@@ -29,6 +29,7 @@ class Gate:
         self._service = service
         self._calendar = calendar
         self._patience = patience
+        self._silences: dict[str, dict[int, timedelta]] = {}
 
     async def wake(self, book: Book[Any], streams: Sequence[str]) -> list[str]:
         """Wake the watches that may speak; return the others, to be tried again."""
@@ -55,12 +56,16 @@ class Gate:
         if gate is None:
             return True
         owner = self._service.heard.through("duties", book, watch.owner)
-        if owner is not None and owner > gate:
-            SILENT.labels(watch.owner).set(0)
-            return tree > gate
-        if now - gate > self._patience:
-            SILENT.labels(watch.owner).set((now - gate).total_seconds())
-        return False
+        is_heard = owner is not None and owner > gate
+        silence = timedelta() if is_heard or now - gate <= self._patience else now - gate
+        self._note_silence(watch.owner, book, silence)
+        return is_heard and tree > gate
+
+    def _note_silence(self, owner: str, book: int, silence: timedelta) -> None:
+        """Show the longest silence of an owner over all books."""
+        silences = self._silences.setdefault(owner, {})
+        silences[book] = silence
+        SILENT.labels(owner).set(max(silences.values()).total_seconds())
 
     def _measure(self, facts: Sequence[Fact], book: int, owner: str) -> None:
         """Observe how late the decisions were, in real seconds."""
