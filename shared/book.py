@@ -68,10 +68,17 @@ def _is_applied(record: Record[Any], source: tuple[str, int] | None) -> bool:
     return source is not None and record.seen.get(source[0], NOTHING_SEEN).has(source[1])
 
 
-def _is_known(record: Record[Any], source: tuple[str, int] | None) -> bool:
-    """Tell whether a fact was applied, or lies among the dead letters."""
-    waits = source is not None and any(letter.source == source for letter in record.parked)
-    return waits or _is_applied(record, source)
+def _known(record: Record[Any], source: tuple[str, int] | None) -> str | None:
+    """Return what became of a fact that was heard before, None if it was not.
+
+    A dead letter that comes again counts again: who stopped because of it stops again, until it is replayed.
+    """
+    if source is None:
+        return None
+    letters = [letter.source for letter in record.parked]
+    if source in letters:
+        return "parked" if letters.index(source) else "dead_letter"
+    return "duplicate" if _is_applied(record, source) else None
 
 
 def _answer(tickets: Sequence[_Ticket], outcomes: Sequence[Outcome]) -> None:
@@ -277,7 +284,7 @@ class Book(Generic[S]):
             if size + weight > MAX_PAGE_BYTES and entries:
                 break
             outcomes.append(outcome)
-            if outcome.result in ("failed", "duplicate") or not (events or source):
+            if not (events or source):
                 continue
             drafts[request.stream] = record
             size += weight
@@ -291,8 +298,9 @@ class Book(Generic[S]):
         return drafts, entries, outcomes
 
     def _decide_one(self, record: Record[S], request: Request, now: datetime) -> _Decision:
-        if _is_known(record, request.source):
-            return _Decision(Outcome("duplicate", state=record.body))
+        known = _known(record, request.source)
+        if known is not None:
+            return _Decision(Outcome(known, state=record.body))
         record.correlation = record.correlation or request.correlation or request.stream
         if isinstance(request.command, Replay):
             return self._replay(record, request, request.command, now)

@@ -3,9 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from shared.store import StoreUnavailableError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -107,7 +110,8 @@ class StoryClock:
     async def run(self) -> None:
         """Keep reading the document until cancelled."""
         while True:
-            await self.refresh()
+            with suppress(StoreUnavailableError):
+                await self.refresh()
             await asyncio.sleep(self._every.total_seconds())
 
 

@@ -239,12 +239,13 @@ class Service(Generic[S]):
         if lost & self._ours:
             await self._open_all(lost & self._ours)
         if self.timer is not None:
-            self.timer.hurry()
+            self.timer.hurry({record.partition for record in records if record.key is None})
         return offsets
 
     async def _read_directory(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         """Take facts of the directory into the table; whoever reads all of it needs no ledger for it."""
         saids: list[tuple[Inbound, Said]] = []
+        before = self.heard.through_all("directory", PARTITIONS, "/zeren/directory")
         for record in records:
             try:
                 found = read(record, FACTS, PARTITIONS)
@@ -262,7 +263,8 @@ class Service(Generic[S]):
                 self._take(envelope, fact)
         for record, said in saids:
             self.heard.note(record.topic, record.partition, said)
-        if saids and self.timer is not None:
+        through = self.heard.through_all("directory", PARTITIONS, "/zeren/directory")
+        if through != before and self.timer is not None:
             self.timer.hurry()
         return {(record.topic, record.partition): record.offset + 1 for record in records}
 

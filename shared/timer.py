@@ -1,7 +1,7 @@
 """Time in: one command for each stream whose moment has come, in batches, never early."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -60,11 +60,11 @@ class Timer:
             else:
                 held.pop(stream, None)
 
-    def hurry(self) -> None:
-        """Try what is held at once: what it waited for may have come."""
-        for held in self.held.values():
-            for stream in held:
-                held[stream] = 0.0
+    def hurry(self, books: Collection[int] | None = None) -> None:
+        """Try what is held in *books*, all if None, at once: what it waited for may have come."""
+        for number, held in self.held.items():
+            if books is None or number in books:
+                held.update(dict.fromkeys(held, 0.0))
 
     def _pause(self) -> float:
         now = to_micros(self._clock.now())

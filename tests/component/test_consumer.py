@@ -222,6 +222,20 @@ async def test_ten_dead_letters_in_a_row_on_a_topic_stop_the_service(book: Book[
         await intake.apply([a_record(n, name=f"z{n}", value=b"garbage") for n in range(1)])
 
 
+async def test_who_stopped_at_ten_dead_letters_stops_at_them_again_after_a_restart(
+    book: Book[Any],
+) -> None:
+    bad = [a_record(n, name=f"x{n}", value=b"garbage") for n in range(10)]
+    with pytest.raises(TooManyDeadLettersError):
+        await an_intake(book).apply(bad)
+    head = book.head
+
+    with pytest.raises(TooManyDeadLettersError):
+        await an_intake(book).apply(bad)
+
+    assert book.head == head
+
+
 async def test_what_waits_behind_one_dead_letter_is_no_row_of_ten(book: Book[Any]) -> None:
     intake = an_intake(book)
 

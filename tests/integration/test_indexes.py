@@ -82,8 +82,6 @@ def leads(plan: Mapping[str, Any]) -> Iterator[str]:
             yield "_id"
         case _:
             pass
-        case _:
-            pass
     for below in (*plan.get("inputStages", ()), plan.get("inputStage"), plan.get("queryPlan")):
         if below:
             yield from leads(below)

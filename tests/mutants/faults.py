@@ -148,9 +148,7 @@ MUTANTS = [
         '"seen": []',
     ),
     # Nothing is a decision too; once is once.
-    Mutant(
-        "seen is not looked at", BOOK, "        if _is_known(record, request.source):", "        if False:"
-    ),
+    Mutant("seen is not looked at", BOOK, "        if known is not None:", "        if False:"),
     Mutant("nothing is not remembered", BOOK, "or not (events or source):", "or not events:"),
     Mutant("gaps are forgotten", STATE, "if sequence > self.last + 1 else ()", "if False else ()"),
     Mutant("a gap is closed by its neighbour", STATE, "min(last, sequence - 1)", "min(last, sequence - 2)"),
