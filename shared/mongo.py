@@ -79,14 +79,14 @@ class MongoStore:
         """Return the pages of these numbers that exist, in order; by ``_id``, as a range may scan."""
         wanted = [page_id(book, number) for number in numbers]
         with _translated():
-            found = await self.pages.find({"_id": {"$in": wanted}}).to_list(len(wanted))
+            found = await self.pages.find({"_id": {"$in": wanted}}).to_list(None)
         return sorted((from_document(document) for document in found), key=lambda page: page.number)
 
     async def taken(self, numbers: Mapping[int, int]) -> set[int]:
         """Return the books whose page of the given number exists, in one query."""
         books = {page_id(book, number): book for book, number in numbers.items()}
         with _translated():
-            found = await self.pages.find({"_id": {"$in": list(books)}}, {"_id": 1}).to_list(len(books))
+            found = await self.pages.find({"_id": {"$in": list(books)}}, {"_id": 1}).to_list(None)
         return {books[document["_id"]] for document in found}
 
     async def load_states(self, streams: Collection[str]) -> list[Document]:

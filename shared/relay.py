@@ -180,6 +180,8 @@ class Relay:
         """
         start = self._clock.now()
         books = [book for book in self._books() if book.is_open]
+        if not books:
+            return
         since = [book.undecided_since() or start for book in books]
         overtaken = await self._store.taken({book.number: book.head + 1 for book in books})
         quiet = [

@@ -208,6 +208,22 @@ async def test_a_late_write_of_a_zombie_does_not_roll_a_state_back() -> None:
     assert database.marks[0]["applied"] == heir.head
 
 
+async def test_a_page_that_comes_while_states_are_written_is_not_marked_as_written() -> None:
+    database, once = MemoryDatabase(), ["another"]
+
+    async def meanwhile(name: str) -> None:
+        if name == "states_written" and once:
+            await book.handle([a_request(cause=once.pop())])
+
+    book = await a_book(MemoryStore(database, meanwhile), distance=100)
+    await book.handle([a_request(cause="first")])
+    before = book.head
+
+    await book.flush()
+
+    assert (database.marks[0]["applied"], book.head) == (before, before + 1)
+
+
 @pytest.mark.parametrize("distance", [0, 3])
 async def test_the_appender_waits_when_the_states_are_too_far_behind(distance: int) -> None:
     store = MemoryStore()

@@ -320,7 +320,7 @@ def test_what_comes_again_after_a_kill_is_a_duplicate(played: Played) -> None:
         assert before == after
 
 
-def test_the_good_ones_behind_poison_are_done_once(played: Played) -> None:
+def test_lesson_5_the_good_ones_behind_poison_are_done_once(played: Played) -> None:
     for survival in (played.silent, played.spoken):
         _, good, _, better = survival.records
         assert survival.tallied == {Envelope.parse(value).id: 1 for _, value in (good, better)}

@@ -49,8 +49,8 @@ MUTANTS = [
     Mutant(
         "an insert in doubt is believed",
         BOOK,
-        "                    if not there:",
-        "                    if False:",
+        "            if not there:",
+        "            if False:",
     ),
     Mutant("a page of any length", BOOK, "len(outcomes) + MAX_ENTRIES", "len(outcomes) + 10**9"),
     Mutant("a page of any size", BOOK, "if size + weight > MAX_PAGE_BYTES and entries:", "if False:"),
@@ -149,7 +149,7 @@ MUTANTS = [
     ),
     # Nothing is a decision too; once is once.
     Mutant("seen is not looked at", BOOK, "        if known is not None:", "        if False:"),
-    Mutant("nothing is not remembered", BOOK, "or not (events or source):", "or not events:"),
+    Mutant("nothing is not remembered", BOOK, "if not (events or source):", "if not events:"),
     Mutant("gaps are forgotten", STATE, "if sequence > self.last + 1 else ()", "if False else ()"),
     Mutant("a gap is closed by its neighbour", STATE, "min(last, sequence - 1)", "min(last, sequence - 2)"),
     # Relay.
@@ -286,8 +286,8 @@ MUTANTS = [
     Mutant(
         "a dead letter may be parked twice",
         BOOK,
-        "return waits or _is_applied(record, source)",
-        "return _is_applied(record, source)",
+        "    if source in letters:",
+        "    if False:",
     ),
     Mutant(
         "a replayed letter is not remembered",
@@ -483,17 +483,23 @@ MUTANTS += [
         "reminders",
         "entrypoints/timer",
         "a verdict ahead of its owner",
-        "if owner is not None and owner > gate:",
-        "if True:",
+        "is_heard = owner is not None and owner > gate",
+        "is_heard = True",
     ),
     _edge(
         "reminders",
         "entrypoints/timer",
         "the due moment counts as said through itself",
-        "if owner is not None and owner > gate:",
-        "if owner is not None and owner >= gate:",
+        "is_heard = owner is not None and owner > gate",
+        "is_heard = owner is not None and owner >= gate",
     ),
-    _edge("reminders", "entrypoints/timer", "a rung on an unread tree", "return tree > gate", "return True"),
+    _edge(
+        "reminders",
+        "entrypoints/timer",
+        "a rung on an unread tree",
+        "return is_heard and tree > gate",
+        "return is_heard",
+    ),
     _edge(
         "reminders",
         "entrypoints/timer",
