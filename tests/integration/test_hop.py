@@ -14,7 +14,7 @@ from tests.support.village import DUTY, KINDS, REPORT, TOWNSHIP, a_village
 
 
 async def test_a_request_finds_the_writer_of_its_book_by_one_hop(
-    tmp_path: Path, broker_address: str, mongo_uri: str, driver: str
+    tmp_path: Path, broker_address: str, mongo_uri: str
 ) -> None:
     async with a_village(
         tmp_path, broker_address, mongo_uri, at=datetime(2026, 1, 5, 1, tzinfo=UTC)

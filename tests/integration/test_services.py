@@ -31,7 +31,7 @@ def broker(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-async def village(tmp_path: Path, broker: str, mongo_uri: str, driver: str) -> AsyncIterator[Village]:
+async def village(tmp_path: Path, broker: str, mongo_uri: str) -> AsyncIterator[Village]:
     async with a_village(tmp_path, broker, mongo_uri, at=OPENS_AT - timedelta(minutes=1)) as village:
         yield village
 

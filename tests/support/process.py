@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import structlog
@@ -20,17 +20,10 @@ Build = Callable[[Service[Any]], Plan[Any]]
 S = TypeVar("S", bound=Settings)
 
 
-class Chosen:
-    """The driver of the database that services use, as the fixture ``driver`` sets it."""
-
-    driver: Literal["motor", "pymongo"] = "motor"
-
-
 def settings_of(kind: type[S], folder: Path, *, broker_address: str, mongo_uri: str, **more: Any) -> S:
     """Return the settings of a service on these servers, with its key in *folder*."""
     return kind(
         mongo_uri=mongo_uri,
-        mongo_driver=Chosen.driver,
         kafka_address=broker_address,
         kafka_session=timedelta(seconds=3),
         http_host=HOST,
