@@ -22,7 +22,10 @@ from contracts.escalations import (
     PostFoundVacant,
 )
 from contracts.reminders import ReminderFired
+from contracts.topics import PARTITIONS
 from services.reminders.app import build
+from shared.ids import partition_of
+from shared.state import Inbound
 from tests.support.reminders import (
     DUE,
     MICROSECOND,
@@ -453,3 +456,22 @@ class TestInvariant7:
 
         assert nowhere.status_code == elsewhere.status_code == 404
         assert nowhere.json()["type"] == elsewhere.json()["type"]
+
+
+async def test_an_operator_sees_what_was_put_aside_and_takes_it_out(tmp_path: Path) -> None:
+    running = await reminders(tmp_path)
+    key = f"duty:{DUTY.duty}"
+    garbage = Inbound("duties", partition_of(key, PARTITIONS), 99, key.encode(), b"garbage")
+    await running.hears_again([garbage])
+    path = f"/v1/dead-letters/{DUTY.duty}"
+
+    assert (await running.get(path, "filer", unit="province")).status_code == 403
+    shown = await running.get(path, "operator", unit="province")
+    assert [letter["origin"] for letter in shown.json()["letters"]] == [f"duties/{garbage.partition}/99"]
+    assert "garbage" not in shown.text
+    again = await running.post(f"{path}/replay", "operator", unit="province")
+    assert (again.status_code, again.json()["applied"]) == (200, 0)
+    assert again.json()["stopped_by"] is not None
+    dropped = await running.post(f"{path}/discard", "operator", unit="province")
+    assert dropped.json()["result"] == "applied"
+    assert (await running.get(path, "operator", unit="province")).status_code == 404

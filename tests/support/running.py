@@ -146,6 +146,7 @@ class Running:
             verifier=Verifier(self.service.settings.public_key),
             is_ready=lambda: None,
             progress=self.service._progress,
+            operator=self.service._operator_routes(),
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
 
