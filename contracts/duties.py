@@ -6,6 +6,9 @@ from pydantic import AwareDatetime, Field
 
 from contracts.envelope import Fact
 
+POLICIES = ("double-report/1", "rectification/1", "verification/1", "standard/1")
+"""The ladders that a duty may name, by name and version; what they hold is data of reminders."""
+
 
 class Line(StrEnum):
     """Which of the two responsibilities a duty belongs to; exactly one (mission F3)."""
@@ -32,9 +35,22 @@ class DutyOpened(DutyFact):
     policy: str = Field(description="the ladder in force when it opened, <name>/<version>")
     occurrence: str = Field(description="what it is part of: a report's id")
     title: str = Field(default="", description="what it is, for a reader")
+    continues: str | None = Field(
+        default=None, description="the duty whose work came back; it had ended and this one goes on"
+    )
+    received_at: AwareDatetime | None = Field(
+        default=None, description="when a foreign system's wish was received; none if the duty is our own"
+    )
 
 
 class DutyFulfilled(DutyFact):
     """What was owed is done; in time if ``fulfilled_at`` is not after the duty's ``due_at``."""
 
     fulfilled_at: AwareDatetime = Field(description="when it was done, which may be before it was said")
+
+
+class DutyRefused(DutyFact):
+    """A foreign system's wish was refused; the duty is as it was (不予受理)."""
+
+    word: str = Field(description="open list, for programs: unknown_unit, due_in_past, not_allowed …")
+    request: str = Field(description="the identity of the refused record or request")

@@ -21,6 +21,7 @@ class DutyMissed(EscalationFact):
     recipient: str = Field(description="the unit to which it is owed")
     period: str = Field(description="what it is about, not when it is done")
     due_at: AwareDatetime = Field(description="the last moment that was still in time")
+    occurrence: str = Field(default="", description="what the duty is part of: a report's id, a finding's")
 
 
 class DutyMissWithdrawn(EscalationFact):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
 
-from contracts import directory, duties, escalations, reminders, reports
+from contracts import directory, duties, duties_in, escalations, inspections, reminders, reports, scores
 from contracts.envelope import Fact
 
 PARTITIONS = 12
@@ -46,14 +46,37 @@ TOPICS: dict[str, Topic] = {
             "Units, posts and tenures.",
             _facts(directory),
             ("directory",),
-            ("reporting", "reminders"),
+            ("inspection", "reminders", "reporting", "scoring"),
         ),
-        Topic("duties", "The duty protocol.", _facts(duties), ("reporting",), ("reminders",)),
+        Topic(
+            "duties",
+            "The duty protocol.",
+            _facts(duties),
+            ("reporting", "inspection"),
+            ("reminders", "scoring"),
+        ),
+        Topic(
+            "duties-in", "Duties that foreign systems bring.", _facts(duties_in), (), ("reporting",), YEARS
+        ),
         Topic("reports", "What was filed with whom.", _facts(reports), ("reporting",), (), YEARS),
+        Topic(
+            "inspections",
+            "What was proposed, found and put right.",
+            _facts(inspections),
+            ("inspection",),
+            (),
+            YEARS,
+        ),
         Topic("reminders", "What was said before due.", _facts(reminders), ("reminders",), (), YEARS),
         Topic(
-            "escalations", "Missed duties and their climb.", _facts(escalations), ("reminders",), (), YEARS
+            "escalations",
+            "Missed duties and their climb.",
+            _facts(escalations),
+            ("reminders",),
+            ("inspection",),
+            YEARS,
         ),
+        Topic("scores", "What the duties add up to.", _facts(scores), ("scoring",), (), YEARS),
     )
 }
 

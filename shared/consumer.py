@@ -20,8 +20,11 @@ MAX_CONSECUTIVE = 10
 ARRIVALS = 256
 """How many Saids per partition are remembered with their arrival, for measuring lateness."""
 
-OnFact = Callable[[Envelope, Fact], Request | None]
-"""Turns a fact into a request; None if it concerns nobody here."""
+OnFact = Callable[[Envelope, Fact, Inbound], Request | None]
+"""Turns a fact, and the record it came in, into a request; None if it concerns nobody here.
+
+A request that names its own ``source`` is remembered by that; else by the stream and sequence of the fact.
+"""
 
 
 class TooManyDeadLettersError(Exception):
@@ -30,6 +33,10 @@ class TooManyDeadLettersError(Exception):
 
 class UnreadableError(Exception):
     """A record is not a fact of its topic."""
+
+
+class UnauthenticatedError(UnreadableError):
+    """Nobody known has sent the record: it is put aside alone, so that nobody can park another's stream."""
 
 
 class Heard:
@@ -202,19 +209,20 @@ class Intake:
         if isinstance(fact, Said):
             return envelope.type, fact
         try:
-            request = self._topics[record.topic](envelope, fact)
+            request = self._topics[record.topic](envelope, fact, record)
+        except UnauthenticatedError as error:
+            return envelope.type, self._park(record, str(error), is_alone=True)
         except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad record stops no partition
             return envelope.type, self._park(record, f"{type(error).__name__}: {error}")
-        return envelope.type, request and request._replace(
-            source=(f"{envelope.source}#{envelope.subject}", envelope.sequence), record=record
-        )
+        heard = (f"{envelope.source}#{envelope.subject}", envelope.sequence)
+        return envelope.type, request and request._replace(source=request.source or heard, record=record)
 
     def again(self, record: Inbound) -> Request | None:
         """Return what a dead letter asks for today; for ``Replay``."""
         _, item = self._request(record)
         return None if isinstance(item, Said) else item
 
-    def _park(self, record: Inbound, reason: str) -> Request:
+    def _park(self, record: Inbound, reason: str, *, is_alone: bool = False) -> Request:
         """Return the wish to keep an unreadable record, on its stream if its key names one of this partition.
 
         It is known again by what it holds: offsets begin anew when a broker comes back empty.
@@ -224,7 +232,7 @@ class Intake:
         stream = f"unreadable:{here}/{known_by}"
         try:
             key = (record.key or b"").decode()
-            if key and partition_of(key, self._partitions) == record.partition:
+            if key and not is_alone and partition_of(key, self._partitions) == record.partition:
                 stream = self._stream_of(key)
         except ValueError:
             pass

@@ -218,6 +218,8 @@ def subscribe(
 ) -> None:
     """Subscribe to *topics*: in *group* with explicit offsets, or without one to all there is.
 
+    A group without a *listener* has one member, which reads all partitions from the offsets of the last one.
+
     What *apply* raises for good is given to *stop*, because what is not applied may not be passed over.
     """
     options: dict[str, Any] = {
@@ -230,9 +232,9 @@ def subscribe(
         "parser": _unparsed,
         "decoder": _undecoded,
     }
-    if group is None:
+    if listener is None:
         wanted = [SubscribedPartition(topic, n) for topic in topics for n in range(partitions)]
-        subscriber = broker.subscriber(partitions=wanted, **options)
+        subscriber = broker.subscriber(partitions=wanted, group_id=group, **options)
     else:
         heartbeat = {"session_timeout_ms": session_ms, "heartbeat_interval_ms": session_ms // 3}
         options |= {"group_id": group, "listener": listener, **heartbeat}
@@ -246,7 +248,7 @@ def subscribe(
         if is_stopped:
             return
         records: Sequence[Any] = message.raw_message
-        batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"") for r in records]
+        batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"", _token(r)) for r in records]
         try:
             offsets = await patient(batch)
         except Exception as error:  # noqa: BLE001 an unapplied batch may not be passed over: the process stops
@@ -269,6 +271,14 @@ def subscribe(
                 log.info("offsets_not_committed", reason="the group was dealt anew")
 
     subscriber(on_batch)
+
+
+def _token(record: Any) -> str:
+    """Return the bearer token in a record's headers; empty if it has none."""
+    for name, value in record.headers:
+        if name == "authorization":
+            return str((value or b"").decode(errors="replace").removeprefix("Bearer "))
+    return ""
 
 
 async def _unparsed(message: Any, _: Any) -> KafkaMessage:

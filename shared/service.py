@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -51,6 +51,10 @@ class BrokerReplacedError(Exception):
     """The broker holds other data than before: topics and offsets are gone."""
 
 
+class LeaseLostError(Exception):
+    """Another replica took the only book over: it hears the topics now."""
+
+
 @dataclass(frozen=True)
 class Plan(Generic[S]):
     """What a service brings along: its table of contents."""
@@ -61,7 +65,10 @@ class Plan(Generic[S]):
     """The topics on which its facts go out."""
     router: APIRouter
     books: int
-    """How many books its ledger has, for ever; as many as partitions if it ``hears`` topics."""
+    """How many books its ledger has, for ever.
+
+    If it ``hears`` topics: as many as partitions, each decided in the book of its number, or one for all.
+    """
     hears: Mapping[str, OnFact] = field(default_factory=dict)
     stream_of: Callable[[str], str] = str
     """The stream here that the key of a heard record speaks of."""
@@ -74,6 +81,11 @@ class Plan(Generic[S]):
     distance: int = 0
     """How many pages its stored states may be behind: 0 writes them with the request."""
     views: Sequence[Index] = ()
+
+    @property
+    def is_dealt(self) -> bool:
+        """Tell whether the broker deals the books out with the partitions; else replicas lease them."""
+        return bool(self.hears) and self.books > 1
 
 
 class Service(Generic[S]):
@@ -97,6 +109,7 @@ class Service(Generic[S]):
         self.actor = ids.actor(name)
         self.address = settings.http_address or f"{settings.http_host}:{settings.http_port}"
         self._stopping = asyncio.Event()
+        self._has_books = asyncio.Event()
         self._fatal: Exception | None = None
         self._up = False
         self._turns: dict[int, asyncio.Lock] = {}
@@ -170,19 +183,14 @@ class Service(Generic[S]):
         self._subscribe(broker)
         self.timer = Timer(self.opened, clock=self.clock, wake=plan.wake) if plan.wake else None
         server = self._server()
-        tasks = [asyncio.ensure_future(server.serve()), asyncio.ensure_future(self.relay.run())]
-        tasks += [asyncio.ensure_future(self._flush_often()), asyncio.ensure_future(self._measure_often())]
-        tasks.append(asyncio.ensure_future(self._watch_broker(outlet)))
-        if self.timer is not None:
-            tasks.append(asyncio.ensure_future(self.timer.run()))
-        if self._story is not None:
-            tasks.append(asyncio.ensure_future(self._story.run()))
-        if not plan.hears:
-            tasks.append(asyncio.ensure_future(self._keep_leases()))
-        await broker.start()
-        self._up = True
-        waiting = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        tasks = [asyncio.ensure_future(job) for job in self._jobs(server, outlet)]
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        if plan.hears and not plan.is_dealt:
+            await self._stand_by([stopping, *tasks])
+        if not self._stopping.is_set():
+            await broker.start()
+            self._up = True
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             if task.done() and not task.cancelled() and task.exception():
                 self._fatal = self._fatal or RuntimeError("a task ended")
@@ -191,6 +199,26 @@ class Service(Generic[S]):
         await self._drain(broker, outlet, server, tasks)
         if self._fatal is not None:
             raise self._fatal
+
+    def _jobs(self, server: uvicorn.Server, outlet: KafkaOutlet) -> Iterable[Coroutine[Any, Any, None]]:
+        """Yield what runs side by side until the process stops; the server first: it is never cancelled."""
+        yield server.serve()
+        yield self.relay.run()
+        yield self._flush_often()
+        yield self._measure_often()
+        yield self._watch_broker(outlet)
+        if self.timer is not None:
+            yield self.timer.run()
+        if self._story is not None:
+            yield self._story.run()
+        if not self.plan.is_dealt:
+            yield self._keep_leases()
+
+    async def _stand_by(self, ends: Iterable[asyncio.Future[Any]]) -> None:
+        """Wait until this replica writes the only book, or has to stop."""
+        winning = asyncio.ensure_future(self._has_books.wait())
+        await asyncio.wait([winning, *ends], return_when=asyncio.FIRST_COMPLETED)
+        winning.cancel()
 
     async def _prepare(self) -> None:
         await self.clock.refresh()
@@ -214,7 +242,7 @@ class Service(Generic[S]):
             )
         if self.plan.hears:
             self.intake = Intake(
-                books=lambda record, _: self.books.get(record.partition),
+                books=self.book_for,
                 topics=self.plan.hears,
                 facts=FACTS,
                 stream_of=self.plan.stream_of,
@@ -230,16 +258,24 @@ class Service(Generic[S]):
                 group=self.name,
                 partitions=PARTITIONS,
                 session_ms=session_ms,
-                listener=Rebalance(self._open_all, self._close_all),
+                listener=Rebalance(self._open_all, self._close_all) if self.plan.is_dealt else None,
             )
+
+    def number_for(self, record: Inbound) -> int:
+        """Return the book in which a heard record is decided: that of its partition, or the only one."""
+        return record.partition if self.plan.is_dealt else 0
+
+    def book_for(self, record: Inbound, _: str) -> Book[S] | None:
+        """Return that book, None if another replica writes it."""
+        return self.books.get(self.number_for(record))
 
     async def _apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         offsets = await self.intake.apply(records)
-        lost = {record.partition for record in records if (record.topic, record.partition) not in offsets}
+        lost = {self.number_for(r) for r in records if (r.topic, r.partition) not in offsets}
         if lost & self._ours:
             await self._open_all(lost & self._ours)
         if self.timer is not None:
-            self.timer.hurry({record.partition for record in records if record.key is None})
+            self.timer.hurry({self.number_for(record) for record in records if record.key is None})
         return offsets
 
     async def _read_directory(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
@@ -276,7 +312,7 @@ class Service(Generic[S]):
 
     async def _open_all(self, numbers: set[int]) -> None:
         self._ours |= numbers
-        if self.plan.hears:
+        if self.plan.is_dealt:
             with suppress(StoreUnavailableError):
                 await self.store.announce(numbers, self.actor, self.address)
         await asyncio.gather(*(self._open(number) for number in numbers))
@@ -302,6 +338,7 @@ class Service(Generic[S]):
                 await self._follow(book)
             book.on_page = self._on_page
             self.books[number] = book
+            self._has_books.set()
             self.relay.nudge()
             log.info("book_opened", book=number, head=book.head, applied=book.applied)
 
@@ -347,6 +384,8 @@ class Service(Generic[S]):
                     await self._open_all({number})
                 elif not ours and number in self.books:
                     await self._close_all({number})
+                    if self.plan.hears:
+                        self.stop(LeaseLostError(self.name))
             self._has_asked = True
             await asyncio.sleep(LEASE.total_seconds() / 4)
 
@@ -457,10 +496,10 @@ class Service(Generic[S]):
         if self._fatal is not None:
             return str(self._fatal)
         if not self._up:
-            return "starting or stopping"
-        if not self.plan.hears and not self._has_asked:
+            return "starting, standing by, or stopping"
+        if not self.plan.is_dealt and not self._has_asked:
             return "the books were not asked for yet"
-        if self.plan.hears and not self._ours:
+        if self.plan.is_dealt and not self._ours:
             return "no partition is assigned yet"
         if self._ours - set(self.books):
             return "books are being taken over"
@@ -516,7 +555,7 @@ class Service(Generic[S]):
                     self._write_heads(self.opened(), {})
                 for book in list(self.books.values()):
                     await book.close()
-                    if not self.plan.hears:
+                    if not self.plan.is_dealt:
                         await self.store.release(book.number, self.actor)
         except (TimeoutError, StoreUnavailableError, BrokerUnavailableError) as error:
             log.warning("not_drained", reason=repr(error))

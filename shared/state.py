@@ -44,6 +44,8 @@ class Inbound(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes
+    token: str = ""
+    """The bearer token of a foreign system's record; never kept."""
 
 
 class DeadLetter(Fact, topic=None, prefix="", key="stream"):

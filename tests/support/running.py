@@ -74,7 +74,7 @@ class Others:
         assert fact.topic is not None
         key = fact.subject
         sequence = self._sequences[key] = self._sequences.get(key, 0) + 1
-        source = f"/zeren/{TOPICS[fact.topic].producers[0]}"
+        source = f"/zeren/{next(iter(TOPICS[fact.topic].producers), 'foreign')}"
         value = encode(fact, source=source, sequence=sequence, time=at, correlation=key, cause="test")
         return self._put(fact.topic, partition_of(key, PARTITIONS), key.encode(), value)
 
@@ -133,7 +133,7 @@ class Running:
         self.timer = Timer(self.service.opened, clock=self.clock, wake=wake) if wake else None
         self.service.timer = self.timer
         self.service.intake = Intake(
-            books=lambda record, _: self.service.books.get(record.partition),
+            books=self.service.book_for,
             topics=self.plan.hears,
             facts=FACTS,
             stream_of=self.plan.stream_of,

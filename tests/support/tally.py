@@ -16,7 +16,7 @@ from contracts.topics import PARTITIONS
 from shared.decider import Decider, Request
 from shared.ids import partition_of
 from shared.service import Plan, Service
-from shared.state import Shape
+from shared.state import Inbound, Shape
 from tests.support.kit import NOON
 
 
@@ -53,7 +53,7 @@ def _stream_of(key: str) -> str:
     return key.partition(":")[2]
 
 
-def _on_event(envelope: Envelope, fact: Fact) -> Request | None:
+def _on_event(envelope: Envelope, fact: Fact, _: Inbound) -> Request | None:
     return Request(_stream_of(envelope.subject), envelope.id, envelope.id, envelope.correlationid)
 
 

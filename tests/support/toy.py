@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from contracts.envelope import Envelope, Fact
 from shared.clock import to_micros
 from shared.decider import Decider, Refusal, Request
-from shared.state import Shape
+from shared.state import Inbound, Shape
 
 
 class Counted(Fact, topic="a", prefix="a", key="name"):
@@ -106,7 +106,7 @@ def toy(
     return Decider(decide, shape)
 
 
-def on_a(envelope: Envelope, fact: Fact) -> Request | None:
+def on_a(envelope: Envelope, fact: Fact, _: Inbound) -> Request | None:
     """Let the second service hear the first."""
     if not isinstance(fact, Counted):
         raise TypeError(fact)

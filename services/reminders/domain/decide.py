@@ -137,6 +137,7 @@ def _missed(opened: DutyOpened) -> DutyMissed:
         recipient=opened.recipient,
         period=opened.period,
         due_at=opened.due_at,
+        occurrence=opened.occurrence,
     )
 
 

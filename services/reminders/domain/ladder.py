@@ -43,7 +43,15 @@ class Policy:
         return f"{self.name}/{self.version}"
 
 
-POLICIES = {policy.id: policy for policy in (Policy("double-report", 1),)}
+POLICIES = {
+    policy.id: policy
+    for policy in (
+        Policy("double-report", 1),
+        Policy("rectification", 1, reminders_before=(10, 5, 3)),
+        Policy("verification", 1, reminders_before=(3, 1)),
+        Policy("standard", 1, reminders_before=(10, 5, 3)),
+    )
+}
 
 
 class Calendar(Protocol):

@@ -4,6 +4,7 @@ from contracts.duties import DutyFulfilled, DutyOpened
 from contracts.envelope import Envelope, Fact
 from services.reminders.domain.model import EndDuty, WatchDuty
 from shared.decider import Request
+from shared.state import Inbound
 
 
 def watch_of(key: str) -> str:
@@ -14,7 +15,7 @@ def watch_of(key: str) -> str:
     return duty
 
 
-def on_duty_event(envelope: Envelope, fact: Fact) -> Request | None:
+def on_duty_event(envelope: Envelope, fact: Fact, _: Inbound) -> Request | None:
     """Return what a fact about a duty asks of its watch."""
     match fact:
         case DutyOpened():

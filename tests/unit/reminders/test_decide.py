@@ -50,6 +50,7 @@ MISSED = DutyMissed(
     recipient=DUTY.recipient,
     period=DUTY.period,
     due_at=DUE,
+    occurrence=DUTY.occurrence,
 )
 TAKES_NOTE = Acknowledge("village/handler", "p-village/handler")
 
