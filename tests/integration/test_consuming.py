@@ -33,6 +33,8 @@ from tests.support.servers import running as running_server
 from tests.support.tally import SHAPE, build, fulfilled, half_filed, names, opened
 from tests.support.wire import Owner, committed_of, facts_on, put
 
+pytestmark = pytest.mark.usefixtures("driver")
+
 P = 7
 """The partition on which everything happens; the others show that nothing else does."""
 

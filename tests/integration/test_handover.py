@@ -27,6 +27,8 @@ from tests.support.servers import running
 from tests.support.tally import opened
 from tests.support.wire import Owner, committed_of
 
+pytestmark = pytest.mark.usefixtures("driver")
+
 FAR = timedelta(days=100)
 Condition = Callable[[], Awaitable[bool]]
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import pytest
 
 from shared.http import HOP
 from shared.mongo import MongoStore
@@ -11,6 +12,8 @@ from shared.service import Service
 from tests.support.eventually import eventually
 from tests.support.process import running, settings_of
 from tests.support.village import DUTY, KINDS, REPORT, TOWNSHIP, a_village
+
+pytestmark = pytest.mark.usefixtures("driver")
 
 
 async def test_a_request_finds_the_writer_of_its_book_by_one_hop(

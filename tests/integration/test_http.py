@@ -18,7 +18,7 @@ from tests.support.eventually import eventually
 from tests.support.servers import running
 from tests.support.village import DUTY, KINDS, REPORT, TOWNSHIP, VILLAGE, Village, a_village
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("driver")]
 UNKNOWN = "330399"
 
 
@@ -31,7 +31,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def village(
-    tmp_path_factory: pytest.TempPathFactory, broker: str, mongo_uri: str
+    tmp_path_factory: pytest.TempPathFactory, driver: str, broker: str, mongo_uri: str
 ) -> AsyncIterator[Village]:
     folder, january = tmp_path_factory.mktemp("village"), datetime(2026, 1, 5, 1, tzinfo=UTC)
     async with a_village(folder, broker, mongo_uri, at=january) as village:

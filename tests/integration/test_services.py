@@ -18,6 +18,8 @@ from tests.support.servers import running
 from tests.support.village import DUTY, REPORT, TOWNSHIP, VILLAGE, Village, a_village
 from tests.support.wire import facts_on
 
+pytestmark = pytest.mark.usefixtures("driver")
+
 OPENS_AT = datetime(2025, 12, 31, 16, tzinfo=UTC)
 """The first moment of 2026 in Shanghai."""
 DUE_AT = datetime(2026, 1, 31, 16, tzinfo=UTC)

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 from deploy.embedded.servers import Server
 
+DRIVERS = ("motor", "pymongo")
+"""The database drivers that a service can be told to use."""
+
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
