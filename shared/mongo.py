@@ -64,6 +64,7 @@ class MongoStore:
         """Make the indexes of the kit and of a service's queries over ``states``."""
         with _translated():
             await self.states.create_index([("book", 1), ("wake_at", 1)], name="wakes")
+            await self.states.create_index([("book", 1), ("letters", 1)], name="letters")
             for view in views:
                 await self.states.create_index(list(view))
 
@@ -123,6 +124,14 @@ class MongoStore:
                 await self.states.find(query, {"wake_at": 1}).sort("wake_at", 1).limit(limit).to_list(limit)
             )
         return [(row["wake_at"], row["_id"]) for row in rows]
+
+    async def parked(self, book: int, limit: int) -> list[Document]:
+        """Return a book's stored states that hold dead letters."""
+        with _translated():
+            found: list[Document] = (
+                await self.states.find({"book": book, "letters": {"$gt": 0}}).limit(limit).to_list(limit)
+            )
+        return found
 
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book."""

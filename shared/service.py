@@ -14,30 +14,29 @@ import structlog
 import uvicorn
 from fastapi import APIRouter
 
-from contracts.envelope import Envelope, Fact, Said
 from contracts.topics import FACTS, PARTITIONS, TOPICS
 from contracts.tree import Tree
-from shared import ids, logs, metrics
-from shared.access import Identity, Verifier
+from shared import deadletter, ids, logs, metrics
+from shared.access import Verifier
 from shared.book import PROBE, Book
 from shared.clock import Clock, StoryClock, SystemClock, to_micros
-from shared.consumer import Heard, Intake, OnFact, UnreadableError, read
-from shared.deadletter import discard, replay
+from shared.consumer import Heard, Intake, OnFact
 from shared.decider import Decider, Outcome, Request
-from shared.http import AnnouncedLimit, Caller, ElsewhereError, ProblemError, api, require
-from shared.kafka import KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
+from shared.http import AnnouncedLimit, ElsewhereError, ProblemError, api
+from shared.kafka import LOOKED_EVERY, KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
-from shared.relay import BrokerUnavailableError, Relay
+from shared.relay import BrokerUnavailableError, Outlet, Relay
 from shared.settings import Settings
+from shared.shelf import Shelf
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
+from shared.table import DirectoryTable
 from shared.timer import Timer, Wake
 
 S = TypeVar("S")
 YOUNG, MIDDLE, OLD = 50_000, 20, 100
 """Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
-LEASE = timedelta(seconds=10)
 WAITS_FOR_THE_WORLD: dict[str, Any] = {
     "on": (StoreUnavailableError, BrokerUnavailableError, OSError),
     "attempts": None,
@@ -81,6 +80,8 @@ class Plan(Generic[S]):
     distance: int = 0
     """How many pages its stored states may be behind: 0 writes them with the request."""
     views: Sequence[Index] = ()
+    unit_of: Callable[[S], str] = lambda _: ""
+    """The unit that a state belongs to; its dead letters are for operators who reach it."""
 
     @property
     def is_dealt(self) -> bool:
@@ -109,12 +110,8 @@ class Service(Generic[S]):
         self.actor = ids.actor(name)
         self.address = settings.http_address or f"{settings.http_host}:{settings.http_port}"
         self._stopping = asyncio.Event()
-        self._has_books = asyncio.Event()
         self._fatal: Exception | None = None
         self._up = False
-        self._turns: dict[int, asyncio.Lock] = {}
-        self._ours: set[int] = set()
-        self._has_asked = False
 
     # -- what routes and entrypoints use ----------------------------------------------------------
 
@@ -147,13 +144,53 @@ class Service(Generic[S]):
 
     def opened(self) -> Iterable[Book[S]]:
         """Return the books that this process writes."""
-        return [book for book in self.books.values() if book.is_open]
+        return self.shelf.opened()
 
     # -- running ----------------------------------------------------------------------------------
 
+    def take(self, plan: Plan[S]) -> None:
+        """Put the parts of a plan together; nothing runs yet."""
+        self.plan = plan
+        self.timer: Timer | None = None
+        self.shelf: Shelf[S] = Shelf(
+            make=self._make_book,
+            store=lambda: self.store,
+            actor=self.actor,
+            address=self.address,
+            is_dealt=plan.is_dealt,
+            books=self.books,
+            follow=plan.follow,
+            on_open=self._on_open,
+            on_close=self.heard_nothing_of,
+        )
+        self.table = DirectoryTable(self.tree, self.heard, FACTS, self._hurry)
+        self.operator = deadletter.routes(
+            books=self.opened, intake=lambda: self.intake, tree=self.tree, unit_of=plan.unit_of
+        )
+
+    def _hurry(self) -> None:
+        if self.timer is not None:
+            self.timer.hurry()
+
+    def _make_book(self, number: int) -> Book[S]:
+        return Book(
+            number,
+            store=self.store,
+            decider=self.plan.decider,
+            clock=self.clock,
+            source=self.source,
+            actor=self.actor,
+            distance=self.plan.distance,
+            marked_every=PROBE,
+        )
+
+    def _on_open(self, book: Book[S]) -> None:
+        book.on_page = self._on_page
+        self.relay.nudge()
+
     async def run(self, plan: Plan[S]) -> None:
         """Run until told to stop; raise what made it stop for good."""
-        self.plan = plan
+        self.take(plan)
         logs.configure(self.name, json=self.settings.log_json)
         log.info("starting", settings=self.settings.model_dump(mode="json", exclude={"mongo_uri"}))
         tune()
@@ -181,7 +218,8 @@ class Service(Generic[S]):
         if self._story is not None:
             self._story.on_jump = self.relay.hurry
         self._subscribe(broker)
-        self.timer = Timer(self.opened, clock=self.clock, wake=plan.wake) if plan.wake else None
+        if plan.wake is not None:
+            self.timer = Timer(self.opened, clock=self.clock, wake=plan.wake)
         server = self._server()
         tasks = [asyncio.ensure_future(job) for job in self._jobs(server, outlet)]
         stopping = asyncio.ensure_future(self._stopping.wait())
@@ -212,11 +250,11 @@ class Service(Generic[S]):
         if self._story is not None:
             yield self._story.run()
         if not self.plan.is_dealt:
-            yield self._keep_leases()
+            yield self.shelf.keep_leases(self.plan.books, self._on_lost)
 
     async def _stand_by(self, ends: Iterable[asyncio.Future[Any]]) -> None:
         """Wait until this replica writes the only book, or has to stop."""
-        winning = asyncio.ensure_future(self._has_books.wait())
+        winning = asyncio.ensure_future(self.shelf.has_books.wait())
         await asyncio.wait([winning, *ends], return_when=asyncio.FIRST_COMPLETED)
         winning.cancel()
 
@@ -235,7 +273,7 @@ class Service(Generic[S]):
             subscribe(
                 broker,
                 ["directory"],
-                apply=self._read_directory,
+                apply=self.table.apply,
                 stop=self.stop,
                 group=None,
                 partitions=PARTITIONS,
@@ -258,7 +296,7 @@ class Service(Generic[S]):
                 group=self.name,
                 partitions=PARTITIONS,
                 session_ms=session_ms,
-                listener=Rebalance(self._open_all, self._close_all) if self.plan.is_dealt else None,
+                listener=Rebalance(self.shelf.open_all, self.shelf.close_all) if self.plan.is_dealt else None,
             )
 
     def number_for(self, record: Inbound) -> int:
@@ -272,99 +310,16 @@ class Service(Generic[S]):
     async def _apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         offsets = await self.intake.apply(records)
         lost = {self.number_for(r) for r in records if (r.topic, r.partition) not in offsets}
-        if lost & self._ours:
-            await self._open_all(lost & self._ours)
+        if lost & self.shelf.ours:
+            await self.shelf.open_all(lost & self.shelf.ours)
         if self.timer is not None:
             self.timer.hurry({self.number_for(record) for record in records if record.key is None})
         return offsets
-
-    async def _read_directory(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
-        """Take facts of the directory into the table; whoever reads all of it needs no ledger for it."""
-        saids: list[tuple[Inbound, Said]] = []
-        before = self.heard.through_all("directory", PARTITIONS, "/zeren/directory")
-        for record in records:
-            try:
-                found = read(record, FACTS, PARTITIONS)
-            except UnreadableError as error:
-                log.warning("directory_fact_unreadable", offset=record.offset, reason=str(error))
-                metrics.RECORDS.labels(record.topic, "unreadable", "ignored").inc()
-                continue
-            if found is None:
-                metrics.RECORDS.labels(record.topic, "unknown", "ignored").inc()
-                continue
-            envelope, fact = found
-            if isinstance(fact, Said):
-                saids.append((record, fact))
-            else:
-                self._take(envelope, fact)
-        for record, said in saids:
-            self.heard.note(record.topic, record.partition, said)
-        through = self.heard.through_all("directory", PARTITIONS, "/zeren/directory")
-        if through != before and self.timer is not None:
-            self.timer.hurry()
-        return {(record.topic, record.partition): record.offset + 1 for record in records}
-
-    def _take(self, envelope: Envelope, fact: Fact) -> None:
-        self.tree.apply(fact, envelope.sequence)
-        metrics.RECORDS.labels("directory", envelope.type, "applied").inc()
-
-    # -- owning books -----------------------------------------------------------------------------
-
-    async def _open_all(self, numbers: set[int]) -> None:
-        self._ours |= numbers
-        if self.plan.is_dealt:
-            with suppress(StoreUnavailableError):
-                await self.store.announce(numbers, self.actor, self.address)
-        await asyncio.gather(*(self._open(number) for number in numbers))
-
-    async def _open(self, number: int) -> None:
-        async with self._turns.setdefault(number, asyncio.Lock()):
-            if number in self.books and self.books[number].is_open:
-                return
-            book: Book[S] = Book(
-                number,
-                store=self.store,
-                decider=self.plan.decider,
-                clock=self.clock,
-                source=self.source,
-                actor=self.actor,
-                distance=self.plan.distance,
-                marked_every=PROBE,
-            )
-            async for attempt in stamina.retry_context(on=StoreUnavailableError, attempts=None, timeout=None):
-                with attempt:
-                    await book.open()
-            if self.plan.follow is not None:
-                await self._follow(book)
-            book.on_page = self._on_page
-            self.books[number] = book
-            self._has_books.set()
-            self.relay.nudge()
-            log.info("book_opened", book=number, head=book.head, applied=book.applied)
-
-    async def _close_all(self, numbers: set[int]) -> None:
-        self._ours -= numbers
-        for number in numbers:
-            self.heard_nothing_of(number)
-            book = self.books.pop(number, None)
-            if book is not None:
-                with suppress(StoreUnavailableError):
-                    await book.close()
-                log.info("book_closed", book=number, head=book.head)
 
     def heard_nothing_of(self, partition: int) -> None:
         """Forget what was heard on a partition that somebody else reads now."""
         for topic in self.plan.hears:
             self.heard.forget(topic, partition)
-
-    async def _follow(self, book: Book[S]) -> None:
-        """Show the plan every page so far; the book is open but nobody else has it yet."""
-        if self.plan.follow is not None:
-            for first in range(1, book.head + 1, PROBE):
-                for page in await self.store.read_pages(
-                    book.number, range(first, min(first + PROBE, book.head + 1))
-                ):
-                    self.plan.follow(page)
 
     def _on_page(self, page: Page) -> None:
         if self.plan.follow is not None:
@@ -372,22 +327,10 @@ class Service(Generic[S]):
         metrics.PAGES.labels(self.name).inc()
         self.relay.nudge()
 
-    async def _keep_leases(self) -> None:
-        """Claim every book that nobody holds, and keep what is held."""
-        while True:
-            for number in range(self.plan.books):
-                try:
-                    ours = await self.store.claim(number, self.actor, self.address, LEASE)
-                except StoreUnavailableError:
-                    continue
-                if ours and number not in self.books:
-                    await self._open_all({number})
-                elif not ours and number in self.books:
-                    await self._close_all({number})
-                    if self.plan.hears:
-                        self.stop(LeaseLostError(self.name))
-            self._has_asked = True
-            await asyncio.sleep(LEASE.total_seconds() / 4)
+    def _on_lost(self) -> None:
+        """Stop if others hear the topics now: who comes up again stands by."""
+        if self.plan.hears:
+            self.stop(LeaseLostError(self.name))
 
     # -- housekeeping -----------------------------------------------------------------------------
 
@@ -399,10 +342,10 @@ class Service(Generic[S]):
                     await book.settle_doubt()
                     await book.flush()
 
-    async def _watch_broker(self, outlet: KafkaOutlet) -> None:
+    async def _watch_broker(self, outlet: Outlet) -> None:
         """Stop if the broker came back empty: started again, this process makes topics and reads from 0."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(LOOKED_EVERY)
             with suppress(BrokerUnavailableError):
                 if await outlet.incarnation() != self.heard.incarnation:
                     self.stop(BrokerReplacedError())
@@ -437,7 +380,7 @@ class Service(Generic[S]):
             verifier=Verifier(self.settings.public_key),
             is_ready=self._unready,
             progress=self._progress,
-            operator=self._operator_routes(),
+            operator=self.operator,
         )
         config = uvicorn.Config(
             AnnouncedLimit(app),
@@ -451,62 +394,19 @@ class Service(Generic[S]):
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         return server
 
-    def _operator_routes(self) -> APIRouter:
-        """Return the routes for what could not be applied."""
-        router = APIRouter(prefix="/v1/dead-letters", tags=["plumbing"])
-
-        async def book_of(caller: Identity, stream: str) -> Book[S]:
-            require(caller.has("operator"), "only an operator may", "仅限运维人员")
-            for book in self.opened():
-                if await book.parked(stream):
-                    return book
-            raise ProblemError(
-                404, "nothing_parked", f"No dead letters of {stream} here.", f"此处没有 {stream} 的死信。"
-            )
-
-        @router.get("/{stream:path}")
-        async def show(stream: str, caller: Caller) -> dict[str, Any]:
-            """Return why the records of a stream were put aside; never their bytes."""
-            book = await book_of(caller, stream)
-            letters = await book.parked(stream)
-            return {"stream": stream, "letters": [{"origin": x.origin, "reason": x.reason} for x in letters]}
-
-        @router.post("/{stream:path}/replay")
-        async def again(stream: str, caller: Caller) -> dict[str, Any]:
-            """Apply the dead letters of a stream again, in order, as far as it goes."""
-            book = await book_of(caller, stream)
-            applied, last = await replay(book, self.intake, stream, cause=f"replay:{caller.sub}")
-            return {
-                "stream": stream,
-                "applied": applied,
-                "stopped_by": repr(last.error) if last.error else None,
-            }
-
-        @router.post("/{stream:path}/discard")
-        async def drop(stream: str, caller: Caller) -> dict[str, Any]:
-            """Take the first dead letter of a stream out for good."""
-            book = await book_of(caller, stream)
-            outcome = await discard(book, stream, cause=f"discard:{caller.sub}")
-            return {"stream": stream, "result": outcome.result}
-
-        return router
-
     def _unready(self) -> str | None:
         """Return why this process cannot do its work, None if it can."""
         if self._fatal is not None:
             return str(self._fatal)
         if not self._up:
             return "starting, standing by, or stopping"
-        if not self.plan.is_dealt and not self._has_asked:
+        if not self.plan.is_dealt and not self.shelf.has_asked:
             return "the books were not asked for yet"
-        if self.plan.is_dealt and not self._ours:
+        if self.plan.is_dealt and not self.shelf.ours:
             return "no partition is assigned yet"
-        if self._ours - set(self.books):
+        if self.shelf.ours - set(self.books):
             return "books are being taken over"
-        if (
-            self.plan.reads_directory
-            and self.heard.through_all("directory", PARTITIONS, "/zeren/directory") is None
-        ):
+        if self.plan.reads_directory and not self.table.is_read:
             return "the directory was not read to its end yet"
         return None
 
@@ -553,10 +453,7 @@ class Service(Generic[S]):
                 await self.relay.drain()
                 if self.settings.heads is not None:
                     self._write_heads(self.opened(), {})
-                for book in list(self.books.values()):
-                    await book.close()
-                    if not self.plan.is_dealt:
-                        await self.store.release(book.number, self.actor)
+                await self.shelf.clear()
         except (TimeoutError, StoreUnavailableError, BrokerUnavailableError) as error:
             log.warning("not_drained", reason=repr(error))
         await outlet.stop()

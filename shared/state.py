@@ -177,6 +177,8 @@ class Shape(Generic[S]):
             "view": dict(self.view(record.body)),
             "body": self.adapter.dump_json(record.body),
         }
+        if record.parked:
+            document["letters"] = len(record.parked)
         wake_at = None if record.parked else self.wake_at(record.body)
         if wake_at is not None:
             document["wake_at"] = wake_at

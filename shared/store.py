@@ -40,6 +40,9 @@ class Store(Protocol):
     async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
         """Return ``(wake_at, stream)`` of a book's stored states up to a moment in microseconds, in order."""
 
+    async def parked(self, book: int, limit: int) -> list[Document]:
+        """Return a book's stored states that hold dead letters."""
+
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book: ``applied``, ``said``, ``incarnation``."""
 

@@ -49,4 +49,5 @@ def build(service: Service[Any]) -> Plan[Any]:
         router=routes(service, notices.read, calendar),
         books=PARTITIONS,
         distance=own.distance,
+        unit_of=lambda watch: watch.opened.unit if watch.opened else "",
     )

@@ -93,6 +93,12 @@ class MemoryStore:
         await self._pause("woken")
         return rows[:limit]
 
+    async def parked(self, book: int, limit: int) -> list[Document]:
+        """Return a book's stored states that hold dead letters."""
+        await self._pause("parked")
+        states = self.database.states.values()
+        return [dict(one) for one in states if one["book"] == book and one.get("letters", 0) > 0][:limit]
+
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book."""
         await self._pause("marks")

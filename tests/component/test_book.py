@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from contracts.envelope import MAX_FACT_BYTES
 from shared import book as book_module
-from shared.book import BookLostError, FactTooLargeError
+from shared.book import BookLostError
 from shared.decider import Decider, Request
+from shared.drafts import FactTooLargeError
+from shared.ledger import Page
 from shared.state import NOTHING_SEEN
-from shared.store import StoreUnavailableError
+from shared.store import PageTakenError, StoreUnavailableError
 from shared.testing.given import Scene
 from shared.testing.memory import MemoryDatabase, MemoryStore
 from shared.timer import Timer
@@ -128,6 +130,59 @@ async def test_a_failed_insert_is_settled_by_reading_the_page(at: str, inserts: 
     assert outcome.result == "applied"
     assert tried.count("insert_page") == inserts
     assert [entry.cause for entry in await entries(MemoryStore(database))] == ["ask"]
+
+
+class Away(MemoryStore):
+    """A database that goes away while a page is inserted, until it is told to come back."""
+
+    def __init__(self, database: MemoryDatabase, at: str) -> None:
+        super().__init__(database, self.look)
+        self.at, self.is_away = at, False
+        self.tried: list[Page] = []
+
+    async def insert_page(self, page: Page) -> None:  # type: ignore[explicit-override]  # not before 3.12
+        self.tried.append(page)
+        await super().insert_page(page)
+
+    async def look(self, name: str) -> None:
+        """Fail from the instant at which it goes away."""
+        self.is_away = self.is_away or name == self.at
+        if self.is_away:
+            raise StoreUnavailableError(name)
+
+
+@pytest.mark.parametrize(("at", "landed"), [("insert_page", []), ("page_inserted", ["ask"])])
+async def test_an_insert_without_an_answer_is_in_doubt_until_nobody_can_make_it_any_more(
+    at: str, landed: list[str]
+) -> None:
+    database, clock = MemoryDatabase(), HandClock()
+    book = await a_book(MemoryStore(database), clock=clock)
+    book._store = away = Away(database, at)
+    with stamina.set_testing(True, attempts=2), pytest.raises(StoreUnavailableError):
+        await book.handle([a_request()])
+    clock.moment = NOON + timedelta(hours=1)
+    assert book.undecided_since() == NOON
+
+    with stamina.set_testing(True, attempts=1), pytest.raises(StoreUnavailableError):
+        await book.settle_doubt()
+    assert book.undecided_since() == NOON
+
+    away.at, away.is_away = "", False
+    await book.settle_doubt()
+
+    assert book.undecided_since() is None
+    assert [entry.cause for entry in await entries(away)] == landed
+    with pytest.raises(PageTakenError):
+        await away.insert_page(away.tried[0])
+    assert (await book.peek("b:x")).count == len(landed)
+
+
+async def test_what_is_not_in_doubt_is_not_settled() -> None:
+    book = await a_book(MemoryStore())
+
+    await book.settle_doubt()
+
+    assert book.head == 1
 
 
 async def test_a_writer_who_was_overtaken_folds_what_came_and_decides_anew() -> None:

@@ -458,10 +458,40 @@ class TestInvariant7:
         assert nowhere.json()["type"] == elsewhere.json()["type"]
 
 
+def garbage_on(key: str, offset: int) -> Inbound:
+    return Inbound("duties", partition_of(key, PARTITIONS), offset, key.encode(), b"garbage")
+
+
+async def test_an_operator_handles_the_dead_letters_of_his_own_subtree_only(tmp_path: Path) -> None:
+    running = await reminders(tmp_path, a_village().level("island", "province"))
+    await running.hears_again([garbage_on(f"duty:{DUTY.duty}", 98), garbage_on("duty:unheard-of", 99)])
+
+    async def listed(unit: str) -> list[str]:
+        answer = await running.get("/v1/dead-letters", "operator", unit=unit)
+        return [item["stream"] for item in answer.json()["items"]]
+
+    assert await listed("province") == sorted([DUTY.duty, "unheard-of"])
+    assert await listed("town") == [DUTY.duty]
+    assert await listed("island") == await listed("nowhere") == []
+    assert (await running.get("/v1/dead-letters", "filer", unit="province")).status_code == 403
+    for unit, stream, status in (
+        ("town", DUTY.duty, 200),
+        ("island", DUTY.duty, 404),
+        ("town", "unheard-of", 404),
+        ("nowhere", "unheard-of", 404),
+        ("province", "unheard-of", 200),
+    ):
+        path = f"/v1/dead-letters/{stream}"
+        assert (await running.get(path, "operator", unit=unit)).status_code == status, (unit, stream)
+        if status == 404:
+            for act in ("replay", "discard"):
+                assert (await running.post(f"{path}/{act}", "operator", unit=unit)).status_code == 404
+    assert await listed("province") == sorted([DUTY.duty, "unheard-of"])
+
+
 async def test_an_operator_sees_what_was_put_aside_and_takes_it_out(tmp_path: Path) -> None:
     running = await reminders(tmp_path)
-    key = f"duty:{DUTY.duty}"
-    garbage = Inbound("duties", partition_of(key, PARTITIONS), 99, key.encode(), b"garbage")
+    garbage = garbage_on(f"duty:{DUTY.duty}", 99)
     await running.hears_again([garbage])
     path = f"/v1/dead-letters/{DUTY.duty}"
 

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-BOOK, RELAY, CONSUMER, LEDGER = "shared/book.py", "shared/relay.py", "shared/consumer.py", "shared/ledger.py"
+BOOK, DRAFTS, RELAY = "shared/book.py", "shared/drafts.py", "shared/relay.py"
+CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
 
 KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "ledger", "model"))
@@ -20,6 +21,56 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
+    Mutant(
+        "a doubt about an insert is forgotten",
+        BOOK,
+        "self._doubt = self._doubt or self.undecided_since() or now",
+        "pass",
+    ),
+    Mutant(
+        "a doubt begins when it is looked at", BOOK, "self._doubt or self.undecided_since() or now", "now"
+    ),
+    Mutant(
+        "a doubt is dropped unsettled",
+        BOOK,
+        "            async with self._turn:\n                await self._fence()",
+        "            self._doubt = None",
+    ),
+    Mutant(
+        "a process lives on with another broker's data",
+        "shared/service.py",
+        "self.stop(BrokerReplacedError())",
+        "pass",
+        ("tests/component/test_service.py",),
+    ),
+    Mutant(
+        "an operator reaches dead letters of any unit",
+        "shared/deadletter.py",
+        "return tree.is_within(unit, caller.unit) if unit else",
+        "return True if unit else",
+        ("tests/component/test_reminders.py",),
+    ),
+    Mutant(
+        "an operator of any unit reaches what nobody could read",
+        "shared/deadletter.py",
+        "top is not None and top.parent is None",
+        "True",
+        ("tests/component/test_reminders.py",),
+    ),
+    Mutant(
+        "every held stream is tried at once",
+        TIMER,
+        "if books is None or number in books:",
+        "if True:",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "held streams of named books only wait",
+        TIMER,
+        "if books is None or number in books:",
+        "if books is None:",
+        ("tests/component/test_timer.py",),
+    ),
     # Ledger: one insert is lock, fence, outbox and audit trail.
     Mutant(
         "no fence page at take-over",
@@ -53,7 +104,7 @@ MUTANTS = [
         "            if False:",
     ),
     Mutant("a page of any length", BOOK, "len(outcomes) + MAX_ENTRIES", "len(outcomes) + 10**9"),
-    Mutant("a page of any size", BOOK, "if size + weight > MAX_PAGE_BYTES and entries:", "if False:"),
+    Mutant("a page of any size", DRAFTS, "if size + weight > MAX_PAGE_BYTES and entries:", "if False:"),
     Mutant(
         "callers never share a page",
         BOOK,
@@ -92,13 +143,13 @@ MUTANTS = [
     ),
     Mutant(
         "decided on the state itself, not on a draft",
-        BOOK,
-        "record = (drafts.get(request.stream) or self._records[request.stream]).draft()",
-        "record = drafts.get(request.stream) or self._records[request.stream]",
+        DRAFTS,
+        "record = (drafts.get(request.stream) or records[request.stream]).draft()",
+        "record = drafts.get(request.stream) or records[request.stream]",
     ),
     Mutant(
         "half of a decision is kept",
-        BOOK,
+        DRAFTS,
         "record.sequences, record.body, record.parked = sequences, body, parked",
         "pass",
     ),
@@ -148,8 +199,8 @@ MUTANTS = [
         '"seen": []',
     ),
     # Nothing is a decision too; once is once.
-    Mutant("seen is not looked at", BOOK, "        if known is not None:", "        if False:"),
-    Mutant("nothing is not remembered", BOOK, "if not (events or source):", "if not events:"),
+    Mutant("seen is not looked at", DRAFTS, "        if known is not None:", "        if False:"),
+    Mutant("nothing is not remembered", DRAFTS, "if not (events or source):", "if not events:"),
     Mutant("gaps are forgotten", STATE, "if sequence > self.last + 1 else ()", "if False else ()"),
     Mutant("a gap is closed by its neighbour", STATE, "min(last, sequence - 1)", "min(last, sequence - 2)"),
     # Relay.
@@ -244,7 +295,7 @@ MUTANTS = [
     Mutant(
         "garbage of another partition parks a stream of this one",
         CONSUMER,
-        "if key and partition_of(key, self._partitions) == record.partition:",
+        "if key and not is_alone and partition_of(key, self._partitions) == record.partition:",
         "if key:",
     ),
     Mutant("garbage is known by its offset", CONSUMER, '(f"{here}#{known_by}", 1)', "(cause, 1)"),
@@ -264,12 +315,12 @@ MUTANTS = [
     # Dead letters.
     Mutant(
         "a parked stream is not joined",
-        BOOK,
+        DRAFTS,
         "        if record.parked:\n            return self._park(",
         "        if False:\n            return self._park(",
     ),
     Mutant(
-        "a parked stream is decided on", BOOK, "if record.parked and request.record is None:", "if False:"
+        "a parked stream is decided on", DRAFTS, "if record.parked and request.record is None:", "if False:"
     ),
     Mutant(
         "a parked stream still wakes",
@@ -279,19 +330,19 @@ MUTANTS = [
     ),
     Mutant(
         "parking is applying",
-        BOOK,
+        DRAFTS,
         "return _Decision(Outcome(result, (letter,), state=record.body), [*events, said])",
         "return _Decision(Outcome(result, (letter,), state=record.body), [*events, said], request.source)",
     ),
     Mutant(
         "a dead letter may be parked twice",
-        BOOK,
+        DRAFTS,
         "    if source in letters:",
         "    if False:",
     ),
     Mutant(
         "a replayed letter is not remembered",
-        BOOK,
+        DRAFTS,
         "                source = again.source\n",
         "                source = None\n",
     ),

@@ -116,7 +116,8 @@ class Running:
         self.service: Service[Any] = Service(Settings(public_key=make_keys(folder)), name)
         self.service.store = Store(self.database, pause)  # type: ignore[assignment]
         self.service.clock = self.clock
-        self.plan = self.service.plan = build(self.service)
+        self.plan = build(self.service)
+        self.service.take(self.plan)
         self.relay = self.service.relay = Relay(
             self.service.opened,
             store=self.service.store,
@@ -146,7 +147,7 @@ class Running:
             verifier=Verifier(self.service.settings.public_key),
             is_ready=lambda: None,
             progress=self.service._progress,
-            operator=self.service._operator_routes(),
+            operator=self.service.operator,
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
 
@@ -155,7 +156,7 @@ class Running:
         await disconnect(self.service.client)
         if self.plan.on_start is not None:
             await self.plan.on_start()
-        await self.service._open_all(set(range(self.plan.books)))
+        await self.service.shelf.open_all(set(range(self.plan.books)))
         await self._apply([record for record in self.others.records if record.topic == "directory"])
         return self
 
@@ -182,7 +183,7 @@ class Running:
         directory = [record for record in records if record.topic == "directory"]
         others = [record for record in records if record.topic in self.plan.hears]
         if directory and self.plan.reads_directory:
-            await self.service._read_directory(directory)
+            await self.service.table.apply(directory)
         if others:
             await self.service._apply(others)
         return list(records)

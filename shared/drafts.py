@@ -1,0 +1,180 @@
+"""Deciding: requests in, drafts and entries out; nothing is read or written here."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from contracts.envelope import MAX_FACT_BYTES, Fact, encode
+from shared import ids
+from shared.decider import Decider, Outcome, Park, Refusal, Replay, Request
+from shared.ledger import MAX_PAGE_BYTES, Entry, Event, digest
+from shared.state import NOTHING_SEEN, DeadLetter, DeadLetterReplayed, Record
+
+S = TypeVar("S")
+
+
+class FactTooLargeError(Exception):
+    """A decided fact is larger than the contract allows."""
+
+
+class StillUnreadableError(Exception):
+    """A dead letter cannot be applied today either."""
+
+
+PARKED = Refusal(
+    "stream-parked",
+    "A message before this one could not be applied; an operator has to replay it first.",
+    "此前有一条消息未能处理，须由运维人员重放后再试。",
+)
+
+
+class _Decision(NamedTuple):
+    """What one request comes to: the answer, the events of its entry, and what is remembered by it."""
+
+    outcome: Outcome
+    events: Sequence[Event] = ()
+    source: tuple[str, int] | None = None
+
+
+def _is_applied(record: Record[Any], source: tuple[str, int] | None) -> bool:
+    return source is not None and record.seen.get(source[0], NOTHING_SEEN).has(source[1])
+
+
+def _known(record: Record[Any], source: tuple[str, int] | None) -> str | None:
+    """Return what became of a fact that was heard before, None if it was not.
+
+    A dead letter that comes again counts again: who stopped because of it stops again, until it is replayed.
+    """
+    if source is None:
+        return None
+    letters = [letter.source for letter in record.parked]
+    if source in letters:
+        return "parked" if letters.index(source) else "dead_letter"
+    return "duplicate" if _is_applied(record, source) else None
+
+
+class Drafts(Generic[S]):
+    """Decides on copies of states, so that what never becomes a page has never happened."""
+
+    def __init__(self, decider: Decider[S], source: str) -> None:
+        """Decide by *decider* and say it as *source*."""
+        self._decider = decider
+        self._shape = decider.shape
+        self._source = source
+
+    def decide(
+        self, records: Mapping[str, Record[S]], part: Sequence[tuple[Request, datetime]], page: int
+    ) -> tuple[dict[str, Record[S]], list[Entry], list[Outcome]]:
+        """Decide requests on drafts of *records* until the page of this number is full.
+
+        Return the drafts that changed, the entries of the page, and an outcome for each request decided.
+        """
+        drafts: dict[str, Record[S]] = {}
+        entries: list[Entry] = []
+        outcomes: list[Outcome] = []
+        size, salt = 0, ids.salts(len(part))
+        for n, (request, now) in enumerate(part):
+            record = (drafts.get(request.stream) or records[request.stream]).draft()
+            outcome, events, source = self._decide_one(record, request, now)
+            weight = sum([len(event.value) for event in events]) + 400
+            if size + weight > MAX_PAGE_BYTES and entries:
+                break
+            outcomes.append(outcome)
+            if not (events or source):
+                continue
+            drafts[request.stream] = record
+            size += weight
+            record.version += 1
+            record.page = page
+            if source is not None:
+                record.seen[source[0]] = record.seen.get(source[0], NOTHING_SEEN).plus(source[1])
+            said = (record.correlation, source, tuple(events))
+            content = (request.stream, record.version, request.cause, *said)
+            entries.append(Entry(*content, salt[n], digest(salt[n], *content)))
+        return drafts, entries, outcomes
+
+    def _decide_one(self, record: Record[S], request: Request, now: datetime) -> _Decision:
+        known = _known(record, request.source)
+        if known is not None:
+            return _Decision(Outcome(known, state=record.body))
+        record.correlation = record.correlation or request.correlation or request.stream
+        if isinstance(request.command, Replay):
+            return self._replay(record, request, request.command, now)
+        if record.parked and request.record is None:
+            return _Decision(Outcome("refused", refusal=PARKED, state=record.body))
+        if isinstance(request.command, Park):
+            return self._park(record, request, request.command.reason, now)
+        if record.parked:
+            return self._park(record, request, f"waits behind {record.parked[0].origin}", now, "parked")
+        try:
+            decided = self._decider.decide(record.body, request.command, now)
+            if isinstance(decided, Refusal):
+                source = request.source if request.record is not None else None
+                return _Decision(Outcome("refused", refusal=decided, state=record.body), (), source)
+            events = self._take(record, decided, request.cause, now)
+        except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad request harms no other
+            if request.record is None:
+                return _Decision(Outcome("failed", error=error, state=record.body))
+            return self._park(record, request, f"{type(error).__name__}: {error}", now)
+        result = "applied" if events else "nothing"
+        return _Decision(Outcome(result, tuple(decided), state=record.body), events, request.source)
+
+    def _park(
+        self, record: Record[S], request: Request, reason: str, now: datetime, result: str = "dead_letter"
+    ) -> _Decision:
+        """Keep a record in its stream's state and say it among the dead letters; it is not *seen* by that."""
+        if request.record is None:
+            raise TypeError("only a record can be parked")
+        letter = DeadLetter.of(request.stream, request.record, reason, request.source)
+        events = self._take(record, [letter], request.cause, now)
+        key = letter.key_text if letter.key_text is not None else request.stream
+        said = Event(f"{request.record.topic}-dlq", "dead-letter", key, request.record.value, reason)
+        return _Decision(Outcome(result, (letter,), state=record.body), [*events, said])
+
+    def _replay(self, record: Record[S], request: Request, replay: Replay, now: datetime) -> _Decision:
+        """Take the first dead letter out and apply it in the same entry; it stays first if it fails again."""
+        if not record.parked:
+            return _Decision(Outcome("nothing", state=record.body))
+        letter = record.parked[0]
+        try:
+            again = replay.read(letter.record())
+            decided: Sequence[Fact] | Refusal = ()
+            source = letter.source
+            if again is not None:
+                if isinstance(again.command, Park):
+                    raise StillUnreadableError(again.command.reason)
+                if again.stream != request.stream:
+                    raise StillUnreadableError(f"it belongs to {again.stream}")
+                source = again.source
+                if not _is_applied(record, source):
+                    decided = self._decider.decide(record.body, again.command, now)
+            facts = () if isinstance(decided, Refusal) else tuple(decided)
+            taken = DeadLetterReplayed(stream=request.stream, origin=letter.origin)
+            events = self._take(record, [taken, *facts], again.cause if again else request.cause, now)
+        except Exception as error:  # noqa: BLE001 the dead-letter edge again: the letter stays where it is
+            return _Decision(Outcome("failed", error=error, state=record.body))
+        return _Decision(Outcome("applied", facts, state=record.body), events, source)
+
+    def _take(self, record: Record[S], facts: Sequence[Fact], cause: str, now: datetime) -> list[Event]:
+        """Serialise facts and let them change the record, all or none."""
+        events: list[Event] = []
+        sequences, body, parked = dict(record.sequences), record.body, record.parked
+        try:
+            for fact in facts:
+                key = fact.subject
+                value = encode(
+                    fact,
+                    source=self._source,
+                    sequence=record.sequences.get(key, 0) + 1,
+                    time=now,
+                    correlation=record.correlation,
+                    cause=cause,
+                )
+                if len(value) > MAX_FACT_BYTES and not isinstance(fact, DeadLetter):
+                    raise FactTooLargeError(f"{fact.type}: {len(value)} bytes")
+                events.append(Event(fact.topic, fact.type, key, value))
+                self._shape.take(record, key, fact)
+        except BaseException:
+            record.sequences, record.body, record.parked = sequences, body, parked
+            raise
+        return events

@@ -1,0 +1,67 @@
+"""The replica's own table of the directory, read from its topic: all partitions, no group, no ledger."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from contracts.envelope import Fact, Said
+from contracts.topics import PARTITIONS, TOPICS
+from contracts.tree import Tree
+from shared import metrics
+from shared.consumer import Heard, UnreadableError, read
+from shared.state import Inbound
+
+TOPIC = "directory"
+SOURCE = f"/zeren/{TOPICS[TOPIC].producers[0]}"
+
+log = structlog.get_logger()
+
+
+class DirectoryTable:
+    """Takes the facts of the directory into a tree; what it cannot read is counted and passed over."""
+
+    def __init__(
+        self, tree: Tree, heard: Heard, facts: Mapping[str, type[Fact]], on_heard: Callable[[], None]
+    ) -> None:
+        """Fill *tree*; *on_heard* is called when the directory was heard further than before."""
+        self._tree = tree
+        self._heard = heard
+        self._facts = facts
+        self._on_heard = on_heard
+
+    async def apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
+        """Take records in and return the offsets behind them."""
+        before = self._heard.through_all(TOPIC, PARTITIONS, SOURCE)
+        saids: list[tuple[Inbound, Said]] = []
+        for record in records:
+            said = self._take(record)
+            if said is not None:
+                saids.append((record, said))
+        for record, said in saids:
+            self._heard.note(record.topic, record.partition, said)
+        if self._heard.through_all(TOPIC, PARTITIONS, SOURCE) != before:
+            self._on_heard()
+        return {(record.topic, record.partition): record.offset + 1 for record in records}
+
+    def _take(self, record: Inbound) -> Said | None:
+        """Let one record change the tree; return it if it is a Said."""
+        try:
+            found = read(record, self._facts, PARTITIONS)
+        except UnreadableError as error:
+            log.warning("directory_fact_unreadable", offset=record.offset, reason=str(error))
+            metrics.RECORDS.labels(record.topic, "unreadable", "ignored").inc()
+            return None
+        if found is None:
+            metrics.RECORDS.labels(record.topic, "unknown", "ignored").inc()
+            return None
+        envelope, fact = found
+        if isinstance(fact, Said):
+            return fact
+        self._tree.apply(fact, envelope.sequence)
+        metrics.RECORDS.labels(record.topic, envelope.type, "applied").inc()
+        return None
+
+    @property
+    def is_read(self) -> bool:
+        """Tell whether the directory was heard to say that all is said, on every partition."""
+        return self._heard.through_all(TOPIC, PARTITIONS, SOURCE) is not None

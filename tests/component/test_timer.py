@@ -1,0 +1,103 @@
+"""The timer over several books: who may not speak yet is held, and tried again when something was heard."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from shared import timer as timer_module
+from shared.book import Book
+from shared.decider import Request
+from shared.testing.memory import MemoryStore
+from shared.timer import Timer
+from tests.support.kit import NOON, HandClock, a_book
+from tests.support.toy import Hear
+
+
+class Bell:
+    """Lets streams speak or holds them, and remembers who was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_held = True
+
+    async def wake(self, _: Book[Any], streams: Sequence[str]) -> Iterable[str]:
+        """Hold the streams or let them go."""
+        self.asked += streams
+        return streams if self.is_held else ()
+
+    def told(self) -> list[str]:
+        """Return who was asked since this was last asked."""
+        asked, self.asked = self.asked, []
+        return asked
+
+
+class Tower:
+    """Two books whose streams are due, under one timer that holds them."""
+
+    def __init__(self, books: Sequence[Book[Any]]) -> None:
+        self.books = books
+        self.bell = Bell()
+        self.timer = Timer(lambda: books, clock=books[0]._clock, wake=self.bell.wake)
+
+    async def turn(self) -> list[str]:
+        """Let every book have its turn; return the streams that were asked."""
+        for book in self.books:
+            await self.timer.turn(book)
+        return self.bell.told()
+
+
+@pytest.fixture
+async def tower(monkeypatch: pytest.MonkeyPatch) -> Tower:
+    monkeypatch.setattr(timer_module, "AGAIN_AFTER", 3_600.0)
+    clock = HandClock()
+    books = [await a_book(MemoryStore(), number=number, clock=clock) for number in (1, 2)]
+    for book in books:
+        wish = Request(f"b:x{book.number}", Hear("ask", 0, 1), "ask")
+        await book.handle([wish])
+    clock.moment = NOON.replace(hour=23)
+    tower = Tower(books)
+    assert await tower.turn() == ["b:x1", "b:x2"]
+    assert await tower.turn() == ["b:x1", "b:x2"]
+    assert await tower.turn() == []
+    return tower
+
+
+async def test_what_was_held_twice_rests_before_it_is_tried_again(tower: Tower) -> None:
+    assert await tower.turn() == []
+
+
+async def test_only_the_books_in_which_something_was_heard_are_tried_at_once(tower: Tower) -> None:
+    tower.timer.hurry({2})
+
+    assert await tower.turn() == ["b:x2"]
+
+
+async def test_what_concerns_everybody_lets_every_book_try_at_once(tower: Tower) -> None:
+    tower.timer.hurry()
+
+    assert await tower.turn() == ["b:x1", "b:x2"]
+
+
+async def test_who_has_spoken_is_held_no_more(tower: Tower) -> None:
+    tower.bell.is_held = False
+    tower.timer.hurry()
+    assert await tower.turn() == ["b:x1", "b:x2"]
+
+    tower.timer.hurry()
+
+    assert await tower.turn() == []
+    assert tower.timer.held == {1: {}, 2: {}}
+
+
+async def test_a_turn_that_fails_is_tried_again_at_once(tower: Tower) -> None:
+    async def fail(_: Book[Any], __: Sequence[str]) -> Iterable[str]:
+        raise LookupError
+
+    tower.timer.hurry()
+    wake, tower.timer._wake = tower.timer._wake, fail
+    with pytest.raises(LookupError):
+        await tower.turn()
+    tower.timer._wake = wake
+
+    assert await tower.turn() == ["b:x1", "b:x2"]
