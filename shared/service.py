@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from contracts.tree import Tree
 from shared import deadletter, ids, logs, metrics
 from shared.access import Verifier
 from shared.book import PROBE, Book
-from shared.clock import Clock, StoryClock, SystemClock, to_micros
+from shared.clock import Clock, StoryClock, SystemClock, monotonic, to_micros
 from shared.consumer import Heard, Intake, OnFact
 from shared.decider import Decider, Outcome, Request
 from shared.http import AnnouncedLimit, ElsewhereError, ProblemError, api
@@ -112,6 +113,7 @@ class Service(Generic[S]):
         self._stopping = asyncio.Event()
         self._fatal: Exception | None = None
         self._up = False
+        self._results: Counter[str] = Counter()
 
     # -- what routes and entrypoints use ----------------------------------------------------------
 
@@ -286,7 +288,7 @@ class Service(Generic[S]):
                 stream_of=self.plan.stream_of,
                 partitions=PARTITIONS,
                 heard=self.heard,
-                on_outcome=lambda topic, type_, result: metrics.RECORDS.labels(topic, type_, result).inc(),
+                on_outcome=self.note,
             )
             subscribe(
                 broker,
@@ -307,8 +309,19 @@ class Service(Generic[S]):
         """Return that book, None if another replica writes it."""
         return self.books.get(self.number_for(record))
 
+    def note(self, topic: str, type_: str, result: str) -> None:
+        """Count what became of a heard record."""
+        metrics.RECORDS.labels(topic, type_, result).inc()
+        self._results[result] += 1
+
     async def _apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
+        """Apply a batch and write its one line; a batch of nothing but Said has none."""
+        began, self._results = monotonic(), Counter()
         offsets = await self.intake.apply(records)
+        if self._results:
+            topics = sorted({record.topic for record in records})
+            took = round((monotonic() - began) * 1000, 2)
+            log.info("batch", topics=topics, records=len(records), results=self._results, duration_ms=took)
         lost = {self.number_for(r) for r in records if (r.topic, r.partition) not in offsets}
         if lost & self.shelf.ours:
             await self.shelf.open_all(lost & self.shelf.ours)

@@ -43,12 +43,13 @@ class Timer:
             await asyncio.sleep(self._pause())
 
     async def turn(self, book: Book[Any]) -> None:
-        """Wake what is due in one book."""
+        """Wake what is due in one book, and write the one line of it if anybody spoke."""
         held = self.held.setdefault(book.number, {})
         again = [stream for stream, at in held.items() if at <= monotonic()]
         streams = dict.fromkeys([*again, *await book.due(self._clock.now())])
         if not streams:
             return
+        began = monotonic()
         try:
             waiting = set(await self._wake(book, list(streams)))
         except BaseException:
@@ -59,6 +60,10 @@ class Timer:
                 held[stream] = monotonic() + AGAIN_AFTER if stream in held else 0.0
             else:
                 held.pop(stream, None)
+
+        if len(waiting) < len(streams):
+            took = round((monotonic() - began) * 1000, 2)
+            log.info("tick", book=book.number, woken=len(streams), held=len(waiting), duration_ms=took)
 
     def hurry(self, books: Collection[int] | None = None) -> None:
         """Try what is held in *books*, all if None, at once: what it waited for may have come."""

@@ -1,17 +1,20 @@
-"""What one process does about the world around it: a broker that comes back with other data."""
+"""What one process does about the world around it: its one line a batch, a broker with other data."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.reminders.app import build
 from shared import service as service_module
+from shared.clock import MICROSECOND
 from shared.relay import BrokerUnavailableError
 from shared.service import BrokerReplacedError
 from shared.testing.memory import MemoryBroker, MemoryOutlet
 from tests.support.eventually import eventually
 from tests.support.kit import NOON
+from tests.support.reminders import DUE, OPENED_AT, a_duty, a_village
 from tests.support.running import Running
 
 
@@ -47,3 +50,19 @@ async def test_a_process_stops_only_if_the_broker_came_back_with_other_data(
 
     assert service._stopping.is_set() is is_replaced
     assert isinstance(service._fatal, BrokerReplacedError) is is_replaced
+
+
+async def test_a_batch_and_a_tick_are_one_line_each_and_hold_no_text_of_a_fact(tmp_path: Path) -> None:
+    running = await Running("reminders", build, tmp_path, OPENED_AT).start()
+    await running.hears(*a_village().facts)
+
+    with capture_logs() as lines:
+        duty = a_duty().model_copy(update={"title": "a report by name"})
+        await running.hears(duty, duty.model_copy(update={"duty": "another"}))
+        await running.at(DUE + MICROSECOND)
+
+    (batch,) = (line for line in lines if line["event"] == "batch")
+    assert (batch["topics"], batch["records"], batch["results"]) == (["duties"], 2, {"applied": 2})
+    ticks = [line for line in lines if line["event"] == "tick"]
+    assert {line["held"] for line in ticks} == {0}
+    assert duty.title not in str(lines)

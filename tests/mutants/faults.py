@@ -228,6 +228,8 @@ MUTANTS = [
         "said before the fence",
         RELAY,
         """if book.is_open]
+        if not books:
+            return
         since = [book.undecided_since() or start for book in books]
         overtaken = await self._store.taken({book.number: book.head + 1 for book in books})
         quiet = [
@@ -236,6 +238,8 @@ MUTANTS = [
             if book.is_open
 """,
         """]
+        if not books:
+            return
         since = [book.undecided_since() or start for book in books]
         overtaken = await self._store.taken({book.number: book.head + 1 for book in books})
         quiet = [

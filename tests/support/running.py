@@ -140,6 +140,7 @@ class Running:
             stream_of=self.plan.stream_of,
             partitions=PARTITIONS,
             heard=self.service.heard,
+            on_outcome=self.service.note,
         )
         app = api(
             name,
