@@ -158,8 +158,12 @@ async def test_an_insert_without_an_answer_is_in_doubt_until_nobody_can_make_it_
     database, clock = MemoryDatabase(), HandClock()
     book = await a_book(MemoryStore(database), clock=clock)
     book._store = away = Away(database, at)
+    async with book._turn:
+        asking = asyncio.ensure_future(book.handle([a_request()]))
+        await asyncio.sleep(0)
+        clock.moment = NOON + timedelta(minutes=1)
     with stamina.set_testing(True, attempts=2), pytest.raises(StoreUnavailableError):
-        await book.handle([a_request()])
+        await asking
     clock.moment = NOON + timedelta(hours=1)
     assert book.undecided_since() == NOON
 
