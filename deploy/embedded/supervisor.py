@@ -13,7 +13,7 @@ from deploy.embedded.servers import HOST, Server, broker, database, free_port, i
 from shared.kafka import make_topics
 from shared.service import topics
 
-SERVICES = {"directory": 8101, "reporting": 8102, "reminders": 8103}
+SERVICES = {"directory": 8101, "reporting": 8102, "reminders": 8103, "inspection": 8104, "scoring": 8105}
 """Each service and the port on which it likes to be found."""
 _HTTP_GREETING = b"GET /live HTTP/1.0\r\n\r\n"
 RESTARTS = 20

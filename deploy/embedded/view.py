@@ -1,120 +1,236 @@
-"""What a person sees while the story runs: a plain live table, and the summary at its end."""
+"""What a person sees while the story runs: the year, what is due, the ladder, the rates, the system."""
 
-import sys
-from collections.abc import Mapping
+import asyncio
+from contextlib import suppress
+from datetime import datetime
 
-import rich.box
-from rich.console import Console
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from deploy.embedded.check import Findings
-from deploy.embedded.story import ZONE, Story
+from deploy.embedded.board import Board
+from deploy.embedded.parameters import ZONE
+from deploy.embedded.story import Story
+from deploy.embedded.texts import Texts
 
-_TEXTS = {
-    "moment": ("moment of the story", "故事时刻"),
-    "reports": ("reports opened", "应报报告"),
-    "filed": ("reports filed by people", "已报送报告"),
-    "acts": ("acts still to come", "后续动作"),
-    "notices": ("notices told", "已发通知"),
-    "acknowledged": ("acknowledged", "已签收"),
-    "jumps": ("jumps of the clock", "时钟跳转"),
-}
+WIDTH = 78
+"""What is drawn fits into a terminal of 80 columns."""
+BAR = 20
+MONTH = 4
+SHOWN = 2
+ACTS = ("proposed", "confirmed", "dismissed", "found", "submitted", "returned", "verified")
 
 
 class View:
-    """A live table on a terminal, plain lines elsewhere."""
+    """A live picture on a terminal, a line for each month elsewhere."""
 
-    def __init__(self) -> None:
-        """Prepare; nothing is drawn before ``with``."""
-        self.console = Console()
+    def __init__(self, console: Console, texts: Texts) -> None:
+        """Draw on *console* in the language of *texts*."""
+        self.console = console
+        self._say = texts
+        self._board = Board()
+        self._story: Story | None = None
         self._live: Live | None = None
-        self._lines = 0
+        self._month = ""
+        self._asking: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> "View":
-        if sys.stdout.isatty():
-            self._live = Live(console=self.console, refresh_per_second=8)
-            self._live.__enter__()
-        return self
+    def tell(self, key: str, **values: object) -> None:
+        """Print a line that stays."""
+        self.console.print(self._say(key, **values), highlight=False)
 
-    def __exit__(self, *error: object) -> None:
-        if self._live is not None:
-            self._live.__exit__(None, None, None)
+    def show(self, story: Story) -> None:
+        """Show where the story is; outside a terminal once a month."""
+        month = story.now.astimezone(ZONE).strftime("%Y-%m")
+        if self._live is None and month != self._month:
+            self._month = month
+            self.console.print(self._line(story), highlight=False)
 
-    def show(self, story: Story, text: str) -> None:
-        """Show where the story is; a *text* stands above the table."""
-        if text:
-            self.console.print(text)
-        if self._live is not None:
-            self._live.update(_table(story))
-            return
-        self._lines += 1
-        if self._lines % 40 == 0:
-            tally = story.tally
-            when = story.now.astimezone(ZONE).strftime("%Y-%m-%d %H:%M")
-            self.console.print(
-                f"{when}  filed/已报 {len(tally.filings)}  "
-                f"notices/通知 {tally.notices}  acks/签收 {tally.acknowledged}"
+    async def watch(self, story: Story) -> None:
+        """Begin to ask the services, and to draw if there is a terminal."""
+        self._story = story
+        self._asking = asyncio.create_task(self._board.keep_asking(story))
+        if self.console.is_terminal:
+            self._live = Live(
+                console=self.console, get_renderable=self._picture, refresh_per_second=4, transient=False
             )
+            self._live.start()
+
+    async def end(self) -> None:
+        """Stop asking and leave the last picture on the screen."""
+        if self._asking is not None:
+            self._asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._asking
+        if self._live is not None:
+            self._live.stop()
+
+    def _picture(self) -> RenderableType:
+        return Text() if self._story is None else draw(self._story, self._board, self._say)
+
+    def _line(self, story: Story) -> str:
+        tally, say = story.tally, self._say
+        counts = {
+            "filed": len(tally.filings),
+            "lessons": len(tally.lessons),
+            "told": tally.notices,
+            "noted": tally.acknowledged,
+            "proposed": tally.inspections["proposed"],
+        }
+        return f"{self._month}  " + "  ".join(f"{say(key)} {count}" for key, count in counts.items())
 
 
-def _table(story: Story) -> Table:
-    tally = story.tally
-    values = {
-        "moment": story.now.astimezone(ZONE).strftime("%Y-%m-%d %H:%M"),
-        "reports": tally.reports,
-        "filed": len(tally.filings),
-        "acts": story.acts_to_come,
-        "notices": tally.notices,
-        "acknowledged": tally.acknowledged,
-        "jumps": tally.jumps,
-    }
-    table = Table(box=rich.box.SIMPLE, show_header=False)
-    for key, value in values.items():
-        english, chinese = _TEXTS[key]
-        table.add_row(f"{english} · {chinese}", str(value))
+def draw(story: Story, board: Board, say: Texts) -> RenderableType:
+    """Return the picture of a moment."""
+    if not story.tally.reports:
+        return Group(_title(story, say), _beginning(story, board, say))
+    parts = (
+        _title(story, say),
+        _months(story),
+        _duties(story, board, say),
+        _ladder(story, say),
+        _rates(story, board, say),
+        _inspection(story, say),
+        _happened(story, say),
+        _system(story, board, say),
+    )
+    return Group(*parts)
+
+
+def _title(story: Story, say: Texts) -> Text:
+    when = story.now.astimezone(ZONE).strftime("%Y-%m-%d %H:%M")
+    words = fit(f"Zeren 责任 · {say('title')}", WIDTH - len(when) - 1)
+    return Text.assemble((words, "bold"), " ", (when, "bold cyan"))
+
+
+def _beginning(story: Story, board: Board, say: Texts) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    for key, done, whole in (
+        ("importing", story.imported, len(story.rows)),
+        ("opening", min(board.opened, story.duties), story.duties),
+    ):
+        table.add_row(say(key), bar(done, whole, 2 * BAR), f"{done}/{whole}")
     return table
 
 
-def print_summary(
-    console: Console, findings: Findings, units: int, seconds: float, restarts: Mapping[str, int]
-) -> None:
-    """Print what happened and whether the invariants hold."""
-    counts = findings.counts
-    levels = ", ".join(f"{level}: {count}" for level, count in sorted(findings.levels.items()))
-    rows: list[tuple[str, str, object]] = [
-        ("units", "单位", units),
-        ("duties opened", "应履责事项", counts["DutyOpened"]),
-        ("duties fulfilled", "已履行事项", counts["DutyFulfilled"]),
-        ("reports filed", "已报送报告", counts["ReportFiled"]),
-        ("reports half-filed", "仅报一方", counts["half-filed"]),
-        ("reminders", "提醒", counts["ReminderFired"]),
-        ("missed", "逾期", counts["DutyMissed"]),
-        ("withdrawn", "撤回", counts["DutyMissWithdrawn"]),
-        ("escalations", "逐级上报", counts["EscalationRaised"]),
-        ("… per level above the unit", "…按层级", levels),
-        ("acknowledged", "签收", counts["EscalationAcknowledged"]),
-        ("vacant posts passed over", "空缺跳过", counts["PostFoundVacant"]),
-        ("resolved late", "逾期后办结", counts["EscalationResolved"]),
-        ("reached the top", "到顶未办", counts["EscalationExhausted"]),
-        (
-            "lateness p50 / p99",
-            "系统迟滞",
-            f"{findings.percentile(0.5):.3f} s / {findings.percentile(0.99):.3f} s",
-        ),
-        ("pages verified", "已校验账页", findings.pages),
-        ("states rebuilt and equal", "已重建状态", findings.states),
-        ("facts on the topics", "已发布事实", findings.facts),
-        ("restarts of services", "服务重启", sum(restarts.values())),
-        ("seconds", "用时（秒）", f"{seconds:.0f}"),
+def _months(story: Story) -> Text:
+    """Return the year as twelve months, filled as far as it has come."""
+    now = story.now.astimezone(ZONE)
+    text = Text()
+    for month in range(1, 13):
+        begins = datetime(story.parameters.year, month, 1, tzinfo=ZONE)
+        passed = min(MONTH, max(0, (now - begins).days * MONTH // 30))
+        text.append(f"{month:>2}", "bold" if now.month == month and now >= begins else "dim")
+        text.append("━" * passed, "cyan")
+        text.append("─" * (MONTH - passed), "dim")
+    return text
+
+
+def _duties(story: Story, board: Board, say: Texts) -> RenderableType:
+    rates = [level["rate"] for level in board.levels]
+    due, on_time, late = (sum(rate[key] for rate in rates) for key in ("due", "on_time", "late"))
+    coming = min((moment for moment in story.tally.due if moment > story.now), default=None)
+    table = Table.grid(padding=(0, 1))
+    table.add_row(
+        Text(say("duties"), "bold"),
+        f"{say('due')} {due}",
+        bar(on_time, due, BAR),
+        f"{say('on_time')} {on_time}  {say('late')} {late}  {say('missing')} {due - on_time - late}",
+    )
+    soon = "" if coming is None else f"{say('next_due')} {_day(coming)}: {story.tally.due[coming]}"
+    tally = story.tally
+    people = f"{say('filed')} {len(tally.filings)}  {say('lessons')} {len(tally.lessons)}"
+    notes = f"{say('told')} {tally.notices}  {say('noted')} {tally.acknowledged}"
+    return Group(table, Text(fit(f"{people}  {notes}  {soon}", WIDTH)))
+
+
+def _day(moment: datetime) -> str:
+    """Return the day that ends at a due moment."""
+    local = moment.astimezone(ZONE)
+    return local.strftime("%m-%d") if (local.hour, local.minute) != (0, 0) else f"{local:%m-%d} 00:00"
+
+
+def _ladder(story: Story, say: Texts) -> RenderableType:
+    """Return how many posts were told on each level, the highest on top."""
+    levels = story.tally.levels
+    most = max(levels.values(), default=0)
+    table = Table.grid(padding=(0, 1))
+    table.add_row(Text(say("ladder"), "bold"), "", "")
+    for level in range(4, -1, -1):
+        name = say("levels_up", n=level) if level else say("same_unit")
+        table.add_row(f"  {name}", bar(levels[level], most, 2 * BAR, "red"), f"{levels[level]}")
+    return table
+
+
+def _rates(story: Story, board: Board, say: Texts) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    table.add_row(Text(say("rates"), "bold"), "", "", "")
+    for item in board.levels:
+        rate, name = item["rate"], "/".join(say(level) for level in item["levels"])
+        part = f"{rate['on_time']}/{rate['due']}" if rate["due"] else say("no_data")
+        share = f"{100 * rate['on_time'] // rate['due']} %" if rate["due"] else ""
+        table.add_row(f"  {name}", bar(rate["on_time"], rate["due"], 2 * BAR, "green"), share, part)
+    lost = [edge for edge in board.lost if edge["unit"] in story.names][:SHOWN]
+    lines = [
+        f"  {say('lost')}: {story.names[edge['unit']]} {edge['upper']['heat']['text']}"
+        f" → {edge['lower']['heat']['text']}"
+        for edge in lost
     ]
-    table = Table(box=rich.box.SIMPLE, show_header=False)
-    for english, chinese, value in rows:
-        table.add_row(f"{english} · {chinese}", str(value))
-    console.print(table)
-    for problem in findings.wrong[:20]:
-        console.print(f"[red]✗[/red] {problem}", highlight=False)
-    if findings.wrong:
-        console.print(f"{len(findings.wrong)} invariants broken / {len(findings.wrong)} 处违反不变式")
-    else:
-        console.print("all invariants hold / 全部不变式成立")
+    return Group(table, *(Text(fit(line, WIDTH), "yellow") for line in lines))
+
+
+def _inspection(story: Story, say: Texts) -> RenderableType:
+    counts = story.tally.inspections
+    words = "  ".join(f"{say(act)} {counts[act]}" for act in ACTS)
+    lines = [Text.assemble((say("inspection"), "bold"), "  ", fit(words, WIDTH - 12))]
+    proposal = story.tally.proposal
+    if proposal is not None:
+        unit = unit_name(story, proposal["unit"])
+        lines.append(Text(fit("  " + say("newest_proposal", unit=unit, n=len(proposal["evidence"])), WIDTH)))
+    return Group(*lines)
+
+
+def _happened(story: Story, say: Texts) -> RenderableType:
+    lines = [Text(say("happened"), "bold")]
+    for notice in list(story.tally.newest)[-SHOWN:]:
+        unit, _, role = notice["post"].rpartition("/")
+        post = f"{unit_name(story, unit)} {say(role)}"
+        duty = say(what_of(notice["duty"]))
+        words = say("line_told", unit=unit_name(story, notice["unit"]), duty=duty, post=post)
+        when = datetime.fromisoformat(notice["planned_at"]).astimezone(ZONE).strftime("%m-%d")
+        lines.append(Text(fit(f"  {when} {words}", WIDTH)))
+    return Group(*lines)
+
+
+def _system(story: Story, board: Board, say: Texts) -> Text:
+    p50, p99 = board.percentile(0.5), board.percentile(0.99)
+    late = "" if p50 is None else say("lateness", p50=f"≤ {p50:g}", p99=f"≤ {p99:g}") + "  "
+    restarts = sum(story.stack.restarts.values())
+    words = f"{late}{say('jumps')} {story.clock.jumps}  {say('restarts')} {restarts}"
+    return Text.assemble((say("system"), "bold"), "  ", fit(words, WIDTH - cell_len(say("system")) - 2))
+
+
+def unit_name(story: Story, code: str) -> str:
+    """Return what a unit's territory is called; a discipline committee is marked so."""
+    name = story.names.get(code.removesuffix("-dc"), code)
+    return f"{name}纪委" if code.endswith("-dc") else name
+
+
+def what_of(duty: str) -> str:
+    """Return what kind of duty an id names: the row of a report, or the first word of others."""
+    if duty.startswith(("rectification.", "verification.")):
+        return duty.partition(".")[0]
+    row = duty.split(".")[1] if duty.count(".") > 1 else duty
+    return row if not row[:1].isdigit() else "lesson"
+
+
+def bar(part: float, whole: float, width: int, style: str = "cyan") -> Text:
+    """Return a bar of so many cells, filled in proportion."""
+    filled = round(width * part / whole) if whole else 0
+    return Text.assemble(("█" * filled, style), ("░" * (width - filled), "dim"))
+
+
+def fit(words: str, width: int) -> str:
+    """Return words in exactly so many cells: a Chinese character takes two."""
+    return set_cell_size(words, width) if cell_len(words) != width else words
