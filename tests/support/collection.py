@@ -10,7 +10,7 @@ from shared.store import Document
 
 
 def matches(document: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """Tell whether a document is what a query asks for: equal, or by the words of ``_WORDS``, by dotted paths."""
+    """Tell whether a document is what a query asks for, by dotted paths: equal, or as ``_WORDS`` have it."""
     return all(_holds(_at(document, path), wanted) for path, wanted in where.items())
 
 

@@ -1,4 +1,4 @@
-"""When an edge is flagged (mission V1): after consecutive windows with data on both sides, until it closes."""
+"""When an edge is flagged (mission V1): after consecutive windows with data on both sides."""
 
 from collections.abc import Sequence
 from dataclasses import replace
