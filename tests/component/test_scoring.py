@@ -157,6 +157,7 @@ class TestTheScoreOfAUnit:
         assert await rate(running) == (0, 0, 0)
         await running.hears_all_said("duties", JANUARY, "inspection")
         assert await rate(running) == (0, 0, 0)
+        assert await rate(running, window="2026-01") == (0, 0, 0)
         await running.hears_all_said("duties", JANUARY + MICROSECOND, "inspection")
 
         assert await rate(running) == (0, 1, 0)
@@ -268,6 +269,7 @@ class TestTheScoreOfAUnit:
         running.clock.moment = JANUARY + DAY
         await running.hears_all_said("duties", JANUARY + DAY, "inspection")
         await running.hears_all_said("duties", JANUARY + DAY, "reporting")
+        assert "d" in running.database.states
 
         running = await running.again()
 
@@ -515,6 +517,9 @@ class TestWherePressureIsLost:
         await running.until(FEBRUARY)
 
         assert flagged(running) == COLD
+        letter = await running.get(f"/v1/dead-letters/{HEAT}", "operator", unit=PROVINCE)
+        assert letter.status_code == 404
+        assert [stream for stream in running.database.states if stream.startswith("unreadable:duties/")]
 
 
 class TestTheProof:

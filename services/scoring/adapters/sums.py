@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.tree import Tree
-from services.scoring.domain.model import EPOCH, MICROSECOND, Row, micros
+from services.scoring.domain.model import MICROSECOND, Row, micros
 from services.scoring.domain.months import ends_at, starts_at
 from services.scoring.domain.outcome import Return, returns
 from services.scoring.domain.rate import Rate
@@ -101,4 +101,4 @@ class Sums:
 def _due_in(window: str, zone: str, as_of: datetime) -> dict[str, int]:
     """Return the due moments of a window that lie before a moment; its first moment is not in it."""
     end = min(ends_at(window, zone) + MICROSECOND, as_of)
-    return {"$gt": micros(starts_at(window, zone)), "$lt": micros(max(end, EPOCH))}
+    return {"$gt": micros(starts_at(window, zone)), "$lt": micros(end)}
