@@ -49,6 +49,12 @@ class DutyFulfilled(DutyFact):
     fulfilled_at: AwareDatetime = Field(description="when it was done, which may be before it was said")
 
 
+class DutyWaived(DutyFact):
+    """It need not be done any more (免除)."""
+
+    waived_at: AwareDatetime = Field(description="when it was waived")
+
+
 class DutyRefused(DutyFact):
     """A foreign system's wish was refused; the duty is as it was (不予受理)."""
 

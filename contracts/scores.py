@@ -21,6 +21,8 @@ class HeatFlagged(ScoreFact):
     upper_due: int = Field(description="duties of the unit that were due, in the last window")
     lower_on_time: int = Field(description="the same for all units directly below")
     lower_due: int = Field(description="the same for all units directly below")
+    upper_late: int = Field(default=0, description="done late, which counts half; in the last window")
+    lower_late: int = Field(default=0, description="the same for all units directly below")
 
 
 class HeatUnflagged(ScoreFact):

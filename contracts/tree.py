@@ -165,6 +165,10 @@ class Tree:
         """Return the discipline committee of a unit's level, None if there is none."""
         return code if self.units[code].same_level else self._discipline.get(code)
 
+    def below(self, code: str) -> tuple[str, ...]:
+        """Return the units directly below a unit on its own line, closed ones included."""
+        return tuple(self._children.get(code, ()))
+
     def subtree(self, root: str) -> Iterator[Unit]:
         """Yield the open units at and below a Party committee, each followed by its discipline committee."""
         stack = [root]

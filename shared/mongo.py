@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from inspect import isawaitable
 from typing import Any, Literal
 
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -155,6 +156,17 @@ class MongoStore:
             found: list[Document] = await self.states.find(dict(where)).to_list(None)
         return sorted(found, key=lambda document: str(document["_id"]))
 
+    async def sum_states(
+        self, where: Mapping[str, Any], by: str, fields: Sequence[str]
+    ) -> dict[str, dict[str, int]]:
+        """Return the sums of fields over the states that an indexed query finds, for each value of *by*."""
+        sums = {name: {"$sum": f"${field}"} for name, field in _named(fields).items()}
+        pipeline = [{"$match": dict(where)}, {"$group": {"_id": f"${by}", **sums}}]
+        with _translated():
+            asked = self.states.aggregate(pipeline)
+            rows = await (await asked if isawaitable(asked) else asked).to_list(None)
+        return {row["_id"]: {field: row[name] for name, field in _named(fields).items()} for row in rows}
+
     async def newest_at(self, book: int) -> int:
         """Return the moment of a book's newest page in microseconds, 0 if it has none."""
         number = (await self.marks(book)).get("applied", 0)
@@ -194,6 +206,11 @@ class MongoStore:
         with _translated():
             found = await self._owners.find_one({"_id": book})
         return found["address"] if found and found["until"] > to_micros(real_now()) else None
+
+
+def _named(fields: Sequence[str]) -> dict[str, str]:
+    """Return a name for each field, since that of a sum may hold no dot."""
+    return {field.replace(".", "_"): field for field in fields}
 
 
 class ClockDocument:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -76,6 +76,8 @@ class Plan(Generic[S]):
     wake: Wake | None = None
     tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None
     on_start: Callable[[], Any] | None = None
+    on_said: Callable[[Collection[int]], Awaitable[None]] | None = None
+    """Called with the numbers of the books for which somebody was heard to have said all."""
     follow: Callable[[Page], None] | None = None
     """Sees every page of every book it writes, from the first one on, each once and in order."""
     distance: int = 0
@@ -325,8 +327,11 @@ class Service(Generic[S]):
         lost = {self.number_for(r) for r in records if (r.topic, r.partition) not in offsets}
         if lost & self.shelf.ours:
             await self.shelf.open_all(lost & self.shelf.ours)
+        said = {self.number_for(record) for record in records if record.key is None}
+        if self.plan.on_said is not None and said:
+            await self.plan.on_said(said)
         if self.timer is not None:
-            self.timer.hurry({self.number_for(record) for record in records if record.key is None})
+            self.timer.hurry(said)
         return offsets
 
     def heard_nothing_of(self, partition: int) -> None:

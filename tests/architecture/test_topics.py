@@ -9,11 +9,17 @@ from contracts.topics import PARTITIONS, TOPICS
 from services.directory.app import build as build_directory
 from services.reminders.app import build as build_reminders
 from services.reporting.app import build as build_reporting
+from services.scoring.app import build as build_scoring
 from shared.mongo import disconnect
 from shared.service import Plan, Service
 from shared.settings import Settings
 
-BUILDERS = {"directory": build_directory, "reporting": build_reporting, "reminders": build_reminders}
+BUILDERS = {
+    "directory": build_directory,
+    "reporting": build_reporting,
+    "reminders": build_reminders,
+    "scoring": build_scoring,
+}
 
 
 @pytest.fixture
@@ -47,7 +53,8 @@ def test_a_service_says_only_facts_that_its_ledger_can_read_again(plans: dict[st
 
 
 def test_who_hears_topics_in_a_group_has_a_book_for_each_partition(plans: dict[str, Plan[Any]]) -> None:
-    assert {name: plan.books for name, plan in plans.items() if plan.hears} == {"reminders": PARTITIONS}
+    dealt = {name: plan.books for name, plan in plans.items() if plan.hears}
+    assert dealt == {"reminders": PARTITIONS, "scoring": PARTITIONS}
     assert {topic.partitions for topic in TOPICS.values()} == {PARTITIONS}
 
 

@@ -1,7 +1,7 @@
 """Every query that is sent to the database is backed by an index."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,30 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
+from contracts.directory import UnitPlaced
+from contracts.duties import Line
 from deploy.embedded.keys import make_token
 from services.reminders.adapters.notices import NoticeList
 from services.reporting.app import build as build_reporting
+from services.scoring.adapters.sums import Sums
+from services.scoring.app import build as build_scoring
+from services.scoring.domain.model import Row
+from services.scoring.domain.rate import Rate
+from services.scoring.domain.view import Slice
 from shared import ids
 from shared.access import Identity, Verifier
-from shared.clock import EPOCH, Reading
+from shared.clock import EPOCH, MICROSECOND, Reading
 from shared.http import api
 from shared.ledger import GENESIS, seal
 from shared.mongo import ClockDocument, MongoStore
 from shared.service import Plan, Service
 from shared.settings import Settings
+from shared.state import Record
 from tests.support.hierarchy import Directory, divisions
 from tests.support.process import settings_of
 
 FAR = 2**62
+DUE = datetime(2026, 1, 31, 16, tzinfo=UTC)
 SMALL = {"owners": "one document per book, and there are twelve"}
 """Collections that may be scanned, and why."""
 
@@ -40,6 +49,8 @@ class Ear(CommandListener):
         name = event.command_name
         if name == "find":
             self.asked.append((command["find"], {k: command[k] for k in ("filter", "sort") if k in command}))
+        elif name == "aggregate":
+            self.asked.append((command["aggregate"], {"filter": command["pipeline"][0]["$match"]}))
         elif name in ("update", "delete"):
             self.asked += [(command[name], {"filter": dict(one["q"])}) for one in command[f"{name}s"]]
         elif name in ("distinct", "findAndModify", "mapReduce"):
@@ -204,6 +215,46 @@ async def test_reports_are_found_by_their_unit_and_period(
 
     asked = [set(what["filter"]) for _, what in ear.asked]
     assert asked == [{"view.unit"}, {"view.unit", "view.period"}, {"view.unit", "view.period"}]
+    assert await unindexed(store, ear) == []
+
+
+async def test_scores_are_summed_over_indexed_rows_and_as_a_fold_would_sum_them(
+    settings: Settings, store: MongoStore, ear: Ear
+) -> None:
+    """Each unit has done all of its six duties; one piece of work in five came back."""
+    service = a_service(settings, store)
+    plan: Plan[Any] = build_scoring(service)
+    service.tree.apply(UnitPlaced(unit="u1", name="", kind="", parent=None), 1)
+    await store.make_indexes(plan.views)
+    shape = plan.decider.shape
+    rows = [
+        Row(
+            f"d{n}",
+            unit=f"u{n % 50}",
+            kind="lesson",
+            line=Line.MAIN,
+            due_at=DUE,
+            fulfilled_at=DUE,
+            continues=f"d{n - 50}" if n % 5 == 1 and n >= 50 else None,
+        )
+        for n in range(300)
+    ]
+    await store.write_states([shape.to_document(Record(row.duty, row, page=1), 0) for row in rows])
+    ear.asked.clear()
+
+    scores, after = Sums(store, service.tree, shape), DUE + MICROSECOND
+    part = Slice("2026-01", "lesson", Line.MAIN)
+    assert await scores.rates(["u1", "u2"], after) == {"u1": Rate(1, 6), "u2": Rate(6, 6)}
+    assert await scores.rates(["u1", "nowhere"], after, part) == {"u1": Rate(1, 6)}
+    assert len(await scores.rates(None, after)) == 50
+    assert await scores.rates(None, after, Slice("2026-01")) == {"u1": Rate(1, 6)}
+    assert await scores.rates(None, DUE) == {}
+    found, came_back = await scores.rows("u1", after, part)
+    assert (len(found), len(came_back)) == (6, 5)
+
+    assert {name for _, what in ear.asked for name in what["filter"]} == {
+        *("view.unit", "view.due_at", "view.continues", "view.kind", "view.line", "_id")
+    }
     assert await unindexed(store, ear) == []
 
 

@@ -212,3 +212,21 @@ async def test_a_database_that_is_away_is_told_from_one_that_refuses(driver: str
         await disconnect(client)
         del client, store
         gc.collect()
+
+
+async def test_sums_of_states_are_grouped_by_a_field_and_what_is_not_asked_for_is_left_out(
+    mongo: MongoStore,
+) -> None:
+    views = [("u1", 1, 5), ("u1", 0, 7), ("u2", 1, 9), ("u3", 1, 20)]
+    await mongo.write_states(
+        [
+            {**a_state(f"d{n}", page=1), "view": {"unit": unit, "on_time": on_time, "due_at": due_at}}
+            for n, (unit, on_time, due_at) in enumerate(views)
+        ]
+    )
+    await mongo.write_states([a_state("without a view", page=1)])
+
+    where = {"view.due_at": {"$lt": 20}, "_id": {"$nin": ["d2"]}}
+    sums = await mongo.sum_states(where, "view.unit", ("view.on_time", "view.due_at"))
+
+    assert sums == {"u1": {"view.on_time": 1, "view.due_at": 12}}

@@ -1,6 +1,6 @@
 """A collection of documents in memory, as far as adapters and queries of views use one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from pymongo.errors import BulkWriteError
@@ -10,7 +10,7 @@ from shared.store import Document
 
 
 def matches(document: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """Tell whether a document is what a query asks for: equal, ``$in`` or ``$gt``, by dotted paths."""
+    """Tell whether a document is what a query asks for, by dotted paths: equal, or as ``_WORDS`` have it."""
     return all(_holds(_at(document, path), wanted) for path, wanted in where.items())
 
 
@@ -21,14 +21,29 @@ def _at(document: Mapping[str, Any], path: str) -> Any:
     return found
 
 
+_WORDS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "$in": lambda value, values: value in values,
+    "$nin": lambda value, values: value not in values,
+    # Values of another kind, and those that are not there, are neither more nor less.
+    "$gt": lambda value, least: type(value) is type(least) and value > least,
+    "$lt": lambda value, most: type(value) is type(most) and value < most,
+}
+
+
 def _holds(value: Any, wanted: Any) -> bool:
-    match wanted:
-        case {"$in": values}:
-            return value in values
-        case {"$gt": least}:
-            return bool(value > least)
-        case _:
-            return bool(value == wanted)
+    if isinstance(wanted, Mapping):
+        return all(_WORDS[word](value, operand) for word, operand in wanted.items())
+    return bool(value == wanted)
+
+
+def sums(documents: Iterable[Document], by: str, fields: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the sums of fields for each value of another field."""
+    found: dict[str, dict[str, int]] = {}
+    for document in documents:
+        row = found.setdefault(_at(document, by), dict.fromkeys(fields, 0))
+        for field in fields:
+            row[field] += _at(document, field)
+    return found
 
 
 class MemoryCursor:

@@ -26,7 +26,7 @@ from shared.state import Inbound
 from shared.store import Document
 from shared.testing.memory import MemoryBroker, MemoryDatabase, MemoryOutlet, MemoryStore, Pause, no_pause
 from shared.timer import Timer
-from tests.support.collection import MemoryCollection, matches
+from tests.support.collection import MemoryCollection, matches, sums
 from tests.support.kit import HandClock
 
 Build = Callable[[Service[Any]], Plan[Any]]
@@ -58,6 +58,12 @@ class Store(MemoryStore):
         found = [dict(one) for one in self.database.states.values() if matches(one, where)]
         return sorted(found, key=lambda document: str(document["_id"]))
 
+    async def sum_states(
+        self, where: Mapping[str, Any], by: str, fields: Sequence[str]
+    ) -> dict[str, dict[str, int]]:
+        """Return the sums of fields over the states that a query finds, for each value of another field."""
+        return sums((one for one in self.database.states.values() if matches(one, where)), by, fields)
+
 
 class Others:
     """The other services, as far as they are heard."""
@@ -78,12 +84,15 @@ class Others:
         value = encode(fact, source=source, sequence=sequence, time=at, correlation=key, cause="test")
         return self._put(fact.topic, partition_of(key, PARTITIONS), key.encode(), value)
 
-    def say_said(self, topic: str, through: datetime) -> list[Inbound]:
-        """Say on every partition of a topic that all before a moment is said."""
-        source = f"/zeren/{TOPICS[topic].producers[0]}"
-        said = Said(source=source, books=(0,), of=1, through=through)
-        values = [encode_said(said, topic=topic, partition=n, time=through) for n in range(PARTITIONS)]
-        return [self._put(topic, n, None, value) for n, value in enumerate(values)]
+    def say_said(self, topic: str, through: datetime, owners: Collection[str] | None = None) -> list[Inbound]:
+        """Say on every partition of a topic that all before a moment is said; by all its owners if None."""
+        records = []
+        for owner in TOPICS[topic].producers if owners is None else owners:
+            said = Said(source=f"/zeren/{owner}", books=(0,), of=1, through=through)
+            for n in range(PARTITIONS):
+                value = encode_said(said, topic=topic, partition=n, time=through)
+                records.append(self._put(topic, n, None, value))
+        return records
 
     def _put(self, topic: str, partition: int, key: bytes | None, value: bytes) -> Inbound:
         record = Inbound(topic, partition, len(self.records), key, value)
@@ -176,9 +185,9 @@ class Running:
         """Let it hear records that were said before."""
         await self._apply(records)
 
-    async def hears_all_said(self, topic: str, through: datetime) -> None:
-        """Let it hear that everything on a topic before a moment is said."""
-        await self._apply(self.others.say_said(topic, through))
+    async def hears_all_said(self, topic: str, through: datetime, *owners: str) -> None:
+        """Let it hear that everything on a topic before a moment is said; by all its owners by default."""
+        await self._apply(self.others.say_said(topic, through, owners or None))
 
     async def _apply(self, records: Sequence[Inbound]) -> list[Inbound]:
         directory = [record for record in records if record.topic == "directory"]

@@ -1,0 +1,1 @@
+"""Scoring: what the duties add up to, and where pressure is lost on the way down."""

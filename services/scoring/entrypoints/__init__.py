@@ -1,0 +1,1 @@
+"""How facts, time and people come in."""
