@@ -91,11 +91,14 @@ def test_a_duty_ends_once_in_whatever_order_its_ends_come(order: list[Command]) 
     for command in order:
         story.when(command, RUNG_7)
 
-    assert story.watch.status is {
-        WaiveDuty(VERDICT): Status.WAIVED,
-        WaiveDuty(RUNG_1): Status.WAIVED,
-        EndDuty(DUE): Status.WITHDRAWN,
-        EndDuty(RUNG_1): Status.RESOLVED,
-    }[first]
+    assert (
+        story.watch.status
+        is {
+            WaiveDuty(VERDICT): Status.WAIVED,
+            WaiveDuty(RUNG_1): Status.WAIVED,
+            EndDuty(DUE): Status.WITHDRAWN,
+            EndDuty(RUNG_1): Status.RESOLVED,
+        }[first]
+    )
     assert len(of(DutyMissed, story.said)) == 1
     assert len(of(EscalationWithdrawn, story.said)) == (first != EndDuty(RUNG_1))
