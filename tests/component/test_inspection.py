@@ -28,6 +28,7 @@ from contracts.inspections import (
 from contracts.topics import PARTITIONS
 from services.inspection.app import build
 from shared.ids import partition_of
+from shared.state import Inbound
 from tests.support.kit import entries
 from tests.support.reminders import Places, a_village, at
 from tests.support.running import Running
@@ -233,6 +234,18 @@ class TestAProposal:
         await running.says()
 
         assert Counter(type(fact) for fact in said(running)) == {InspectionProposed: 1, ProposalExtended: 1}
+
+    async def test_an_unreadable_record_is_put_aside_and_holds_no_unit_up(self, tmp_path: Path) -> None:
+        running = await inspection(tmp_path)
+        key = f"escalation:{ONE.duty}"
+        partition = partition_of(key, PARTITIONS)
+
+        await running.hears_again([Inbound("escalations", partition, 0, key.encode(), b"{")])
+        await running.hears(ONE, TWO, THREE)
+
+        assert [item["status"] for item in await shown(running)] == ["proposed"]
+        answer = await running.get(f"/v1/dead-letters/{key}", "operator", unit="province")
+        assert len(answer.json()["letters"]) == 1
 
     async def test_operators_count_what_became_of_it(self, tmp_path: Path) -> None:
         def counted(kind: type[Fact]) -> float:

@@ -89,6 +89,7 @@ class TestWhatIsProposed:
         between = a_miss(2, due_at=DUE + 9 * DAY)
 
         assert bool(published(noted(first, between), NoteMiss(last))) is is_proposed
+        assert bool(carrying([first, between, last], MISSED_THREE)) is is_proposed
 
     def test_a_window_of_its_own_is_data(self) -> None:
         two_in_a_day = replace(MISSED_THREE, misses=2, window=DAY + MICROSECOND, name="two", version=7)
