@@ -27,7 +27,7 @@ class DutyFact(Fact, topic="duties", prefix="duty", key="duty"):
 class DutyOpened(DutyFact):
     """Somebody owes something by a moment."""
 
-    kind: str = Field(description="open list: double-report …")
+    kind: str = Field(description="open list: double-report, rectification, verification …")
     line: Line = Field(description="the responsibility that it belongs to")
     recipient: str = Field(description="the unit to which it is owed")
     period: str = Field(description="what it is about, not when it is done: 2025 (mission R3)")
@@ -50,9 +50,9 @@ class DutyFulfilled(DutyFact):
 
 
 class DutyWaived(DutyFact):
-    """It need not be done any more (免除)."""
+    """It need not be done any more (免除); a miss before it stands."""
 
-    waived_at: AwareDatetime = Field(description="when it was waived")
+    waived_at: AwareDatetime = Field(description="when its owner decided so")
 
 
 class DutyRefused(DutyFact):

@@ -75,7 +75,7 @@ class EscalationResolved(EscalationFact):
 
 
 class EscalationWithdrawn(EscalationFact):
-    """The climb is void, because the miss is."""
+    """The climb is void: the miss is, or the duty need not be done any more and its miss stands."""
 
     rung: int = Field(description="the highest rung that had spoken")
 

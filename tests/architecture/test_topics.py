@@ -7,6 +7,7 @@ import pytest
 
 from contracts.topics import PARTITIONS, TOPICS
 from services.directory.app import build as build_directory
+from services.inspection.app import build as build_inspection
 from services.reminders.app import build as build_reminders
 from services.reporting.app import build as build_reporting
 from services.scoring.app import build as build_scoring
@@ -16,6 +17,7 @@ from shared.settings import Settings
 
 BUILDERS = {
     "directory": build_directory,
+    "inspection": build_inspection,
     "reporting": build_reporting,
     "reminders": build_reminders,
     "scoring": build_scoring,
@@ -46,15 +48,15 @@ def test_every_service_hears_what_it_is_a_consumer_of(plans: dict[str, Plan[Any]
 
 def test_a_service_says_only_facts_that_its_ledger_can_read_again(plans: dict[str, Plan[Any]]) -> None:
     for plan in plans.values():
-        known = plan.decider.shape.facts
-        said = {fact.type for topic in plan.says for fact in TOPICS[topic].facts}
-        assert said <= set(known)
-        assert {fact.topic for fact in known.values()} <= {None, *plan.says}
+        assert {fact.topic for fact in plan.decider.shape.facts.values()} <= {None, *plan.says}
+    for topic in (topic for topic in TOPICS.values() if topic.producers):
+        known = {type_ for name in topic.producers for type_ in plans[name].decider.shape.facts}
+        assert {fact.type for fact in topic.facts} <= known
 
 
-def test_who_hears_topics_in_a_group_has_a_book_for_each_partition(plans: dict[str, Plan[Any]]) -> None:
-    dealt = {name: plan.books for name, plan in plans.items() if plan.hears}
-    assert dealt == {"reminders": PARTITIONS, "scoring": PARTITIONS}
+def test_who_hears_topics_has_a_book_for_each_partition_or_one_for_all(plans: dict[str, Plan[Any]]) -> None:
+    books = {name: plan.books for name, plan in plans.items() if plan.hears}
+    assert books == {"reminders": PARTITIONS, "scoring": PARTITIONS, "inspection": 1}
     assert {topic.partitions for topic in TOPICS.values()} == {PARTITIONS}
 
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from contracts.directory import UnitMoved
-from contracts.duties import DutyFulfilled
+from contracts.duties import DutyFulfilled, DutyWaived
 from contracts.escalations import (
     DutyMissed,
     DutyMissWithdrawn,
@@ -233,6 +233,18 @@ class TestWhoActs:
         assert await notices(running) == LADDER[:2]
         assert [fact.rung for fact in running.said(EscalationResolved)] == [1]
         assert (await watched(running))["status"] == "resolved"
+
+    async def test_a_waived_duty_climbs_no_further_and_its_miss_stands(self, tmp_path: Path) -> None:
+        running = await missed(tmp_path)
+        await running.until(RUNG_1)
+
+        await running.hears(DutyWaived(duty=DUTY.duty, unit="village", waived_at=RUNG_1))
+        await running.until(RUNG_7)
+
+        assert await notices(running) == LADDER[:2]
+        assert [fact.rung for fact in running.said(EscalationWithdrawn)] == [1]
+        assert len(running.said(DutyMissed)) == 1
+        assert (await watched(running))["status"] == "waived"
 
     async def test_a_duty_fulfilled_at_its_due_moment_is_not_missed(self, tmp_path: Path) -> None:
         running = await reminders(tmp_path)

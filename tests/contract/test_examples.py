@@ -126,8 +126,11 @@ def test_a_fact_is_not_decided_before_what_it_speaks_of(example: dict[str, Any])
 
 
 @each_fact
-def test_the_story_of_a_duty_is_its_report(example: dict[str, Any]) -> None:
+def test_the_story_of_a_duty_is_its_report_and_of_an_inspection_its_unit(example: dict[str, Any]) -> None:
     data = example["data"]
+    if example["source"] == "/zeren/inspection":
+        assert example["correlationid"] == data["unit"]
+        return
     story = data.get("report") or data.get("duty", "").partition("@")[0] or example["correlationid"]
     assert example["correlationid"] == story
 

@@ -57,8 +57,8 @@ def _on_event(envelope: Envelope, fact: Fact, _: Inbound) -> Request | None:
     return Request(_stream_of(envelope.subject), envelope.id, envelope.id, envelope.correlationid)
 
 
-def build(service: Service[Any]) -> Plan[Any]:
-    """Return the plan: a count for each name, in the book of its partition."""
+def build(service: Service[Any], books: int = PARTITIONS) -> Plan[Any]:
+    """Return the plan: a count for each name, in the book of its partition or in the only one."""
     return Plan(
         name=service.name,
         decider=Decider(_decide, SHAPE),
@@ -66,7 +66,7 @@ def build(service: Service[Any]) -> Plan[Any]:
         hears={"duties": _on_event, "reports": _on_event},
         stream_of=_stream_of,
         router=APIRouter(),
-        books=PARTITIONS,
+        books=books,
     )
 
 

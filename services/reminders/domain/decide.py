@@ -25,11 +25,13 @@ from services.reminders.domain.model import (
     DutyWatched,
     EndDuty,
     Status,
+    WaiveDuty,
     Wake,
     Watch,
     WatchDuty,
     WatchEnded,
     WatchMoved,
+    WatchWaived,
 )
 from services.reminders.domain.remind import first_at, remind
 
@@ -50,6 +52,8 @@ def decide(
             return _watch(watch, command, now, workdays)
         case EndDuty():
             return _end(watch, command.fulfilled_at)
+        case WaiveDuty():
+            return _waive(watch, command.waived_at)
         case Wake():
             return _wake(watch, now, tree, workdays)
         case Acknowledge():
@@ -66,11 +70,13 @@ def _watch(watch: Watch, command: WatchDuty, now: datetime, workdays: Calendar) 
     watched = DutyWatched(duty=opened.duty, owner=command.owner, opened=opened, next_at=next_at)
     if watch.fulfilled_at is not None and watch.fulfilled_at > opened.due_at:
         return [watched, _missed(opened), _resolved(watch, opened, watch.fulfilled_at)]
+    if watch.waived_at is not None and watch.waived_at > opened.due_at:
+        return [watched, _missed(opened), *_waived(watch, opened, watch.waived_at)]
     return [watched]
 
 
 def _end(watch: Watch, fulfilled_at: datetime) -> list[Fact]:
-    if watch.fulfilled_at is not None:
+    if watch.fulfilled_at is not None or watch.waived_at is not None:
         return []
     opened = watch.opened
     if opened is None:
@@ -87,6 +93,17 @@ def _end(watch: Watch, fulfilled_at: datetime) -> list[Fact]:
         ),
         EscalationWithdrawn(duty=opened.duty, unit=opened.unit, rung=watch.spoken),
     ]
+
+
+def _waive(watch: Watch, waived_at: datetime) -> list[Fact]:
+    """Return the end of a watch; a duty that was due before it was waived is missed all the same."""
+    if watch.fulfilled_at is not None or watch.waived_at is not None:
+        return []
+    opened = watch.opened
+    if opened is None or (watch.status is Status.WATCHING and waived_at <= opened.due_at):
+        return [WatchWaived(duty=watch.duty, waived_at=waived_at)]
+    missed = [_missed(opened)] if watch.status is Status.WATCHING else []
+    return [*missed, *_waived(watch, opened, waived_at)]
 
 
 def _wake(watch: Watch, now: datetime, tree: Tree, workdays: Calendar) -> list[Fact]:
@@ -139,6 +156,13 @@ def _missed(opened: DutyOpened) -> DutyMissed:
         due_at=opened.due_at,
         occurrence=opened.occurrence,
     )
+
+
+def _waived(watch: Watch, opened: DutyOpened, waived_at: datetime) -> list[Fact]:
+    return [
+        WatchWaived(duty=opened.duty, waived_at=waived_at),
+        EscalationWithdrawn(duty=opened.duty, unit=opened.unit, rung=watch.spoken),
+    ]
 
 
 def _resolved(watch: Watch, opened: DutyOpened, fulfilled_at: datetime) -> EscalationResolved:

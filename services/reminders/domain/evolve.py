@@ -15,7 +15,7 @@ from contracts.escalations import (
     PostFoundVacant,
 )
 from contracts.reminders import ReminderFired
-from services.reminders.domain.model import DutyWatched, Status, Watch, WatchEnded, WatchMoved
+from services.reminders.domain.model import DutyWatched, Status, Watch, WatchEnded, WatchMoved, WatchWaived
 
 
 def wake_at(watch: Watch) -> datetime | None:
@@ -53,13 +53,17 @@ def evolve(watch: Watch, fact: Fact) -> Watch:
 
 
 def _watched(watch: Watch, fact: DutyWatched) -> Watch:
-    is_done = watch.fulfilled_at is not None and watch.fulfilled_at <= fact.opened.due_at
+    due_at, status = fact.opened.due_at, Status.WATCHING
+    if watch.fulfilled_at is not None and watch.fulfilled_at <= due_at:
+        status = Status.FULFILLED
+    elif watch.waived_at is not None and watch.waived_at <= due_at:
+        status = Status.WAIVED
     return replace(
         watch,
-        status=Status.FULFILLED if is_done else Status.WATCHING,
+        status=status,
         owner=fact.owner,
         opened=fact.opened,
-        next_at=None if is_done else fact.next_at,
+        next_at=fact.next_at if status is Status.WATCHING else None,
     )
 
 
@@ -75,6 +79,9 @@ def _ended(watch: Watch, fact: Fact) -> Watch:
             status = Status.WITHDRAWN
         case EscalationWithdrawn():
             return watch
+        case WatchWaived():
+            waived = watch.status if watch.status is Status.UNKNOWN else Status.WAIVED
+            return replace(watch, status=waived, next_at=None, waived_at=fact.waived_at)
         case _:
             raise TypeError(f"no part of a watch's story: {fact.type}")
     return replace(watch, status=status, next_at=None, fulfilled_at=fact.fulfilled_at)

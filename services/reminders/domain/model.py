@@ -25,6 +25,8 @@ class Status(StrEnum):
     """Late."""
     WITHDRAWN = "withdrawn"
     """In time, heard after it had been called missed."""
+    WAIVED = "waived"
+    """It need not be done any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Watch:
     """The rungs that were taken note of; each holds once."""
     fulfilled_at: datetime | None = None
     """May be known before the duty's opening is."""
+    waived_at: datetime | None = None
+    """Likewise."""
 
     @property
     def spoken(self) -> int:
@@ -73,6 +77,13 @@ class EndDuty:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiveDuty:
+    """The duty need not be done any more."""
+
+    waived_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """The watch's moment may have come."""
 
@@ -85,7 +96,7 @@ class Acknowledge:
     person: str
 
 
-Command = WatchDuty | EndDuty | Wake | Acknowledge
+Command = WatchDuty | EndDuty | WaiveDuty | Wake | Acknowledge
 
 
 class WatchFact(Fact, topic=None, prefix="watch", key="duty"):
@@ -115,12 +126,19 @@ class WatchEnded(WatchFact):
     fulfilled_at: datetime
 
 
+class WatchWaived(WatchFact):
+    """The duty need not be done any more, whether it is opened yet or not."""
+
+    waived_at: datetime
+
+
 FACTS: dict[str, type[Fact]] = {
     fact.type: fact
     for fact in (
         DutyWatched,
         WatchMoved,
         WatchEnded,
+        WatchWaived,
         reminders.ReminderFired,
         escalations.DutyMissed,
         escalations.DutyMissWithdrawn,

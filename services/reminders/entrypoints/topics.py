@@ -1,8 +1,8 @@
 """Facts in: the duty protocol."""
 
-from contracts.duties import DutyFulfilled, DutyOpened
+from contracts.duties import DutyFulfilled, DutyOpened, DutyWaived
 from contracts.envelope import Envelope, Fact
-from services.reminders.domain.model import EndDuty, WatchDuty
+from services.reminders.domain.model import EndDuty, WaiveDuty, WatchDuty
 from shared.decider import Request
 from shared.state import Inbound
 
@@ -22,5 +22,7 @@ def on_duty_event(envelope: Envelope, fact: Fact, _: Inbound) -> Request | None:
             return Request(fact.duty, WatchDuty(fact, envelope.source), envelope.id, envelope.correlationid)
         case DutyFulfilled():
             return Request(fact.duty, EndDuty(fact.fulfilled_at), envelope.id, envelope.correlationid)
+        case DutyWaived():
+            return Request(fact.duty, WaiveDuty(fact.waived_at), envelope.id, envelope.correlationid)
         case _:
             return None

@@ -1,0 +1,1 @@
+"""The rules of inspection: pure functions of state, command and moment."""

@@ -1,0 +1,1 @@
+"""How facts and people come in."""
