@@ -87,6 +87,11 @@ class Plan(Generic[S]):
         """Tell whether the broker deals the books out with the partitions; else replicas lease them."""
         return bool(self.hears) and self.books > 1
 
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Return the heard topics on which no service of ours writes."""
+        return frozenset(topic for topic in self.hears if topic in TOPICS and not TOPICS[topic].producers)
+
 
 class Service(Generic[S]):
     """One running process."""
@@ -248,6 +253,7 @@ class Service(Generic[S]):
                 stream_of=self.plan.stream_of,
                 partitions=PARTITIONS,
                 heard=self.heard,
+                foreign=self.plan.foreign,
                 on_outcome=lambda topic, type_, result: metrics.RECORDS.labels(topic, type_, result).inc(),
             )
             subscribe(
