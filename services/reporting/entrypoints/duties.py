@@ -62,7 +62,7 @@ def routes(service: Service[Any]) -> APIRouter:
     async def bring(body: DutyBody, caller: Caller, response: Response) -> dict[str, Any]:
         """Bring a duty; the same one again changes nothing."""
         duty = f"{caller.sub}.{body.id}"
-        if owner_of(duty) is None:
+        if owner_of(duty) != caller.sub:
             raise ProblemError(
                 422,
                 "bad_id",
