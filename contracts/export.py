@@ -103,7 +103,12 @@ def _message(name: str, title: str, summary: str) -> Document:
     if title == Said.__name__:
         return message
     key = {"type": "string", "description": "the envelope's subject"}
-    return {**message, "bindings": {"kafka": {"key": key, "bindingVersion": BINDING}}}
+    message |= {"bindings": {"kafka": {"key": key, "bindingVersion": BINDING}}}
+    if TOPICS[name.partition(".")[0]].producers:
+        return message
+    bearer = {"type": "string", "description": "Bearer <token>, of the owner of the duty"}
+    headers = {"type": "object", "properties": {"authorization": bearer}, "required": ["authorization"]}
+    return {**message, "headers": headers}
 
 
 def _messages() -> Iterator[tuple[str, Document]]:
@@ -133,7 +138,7 @@ def asyncapi() -> Document:
             "description": (
                 "Duties that somebody owes by a moment, and the facts of what became of them. "
                 "Every value is a CloudEvents 1.0 envelope in structured JSON "
-                f"of at most {MAX_FACT_BYTES} bytes; records bear no headers. "
+                f"of at most {MAX_FACT_BYTES} bytes; only records that foreign systems bring bear a header. "
                 "The partition is murmur2 of the key, except for Said, which is on every partition."
             ),
             "license": {"name": "Apache-2.0"},

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,12 @@ from shared.ids import partition_of
 from shared.state import Inbound
 
 MAX_CONSECUTIVE = 10
+NOT_YET_PAUSE = 0.05
+"""Seconds of real time before a partition that must wait is read again."""
 ARRIVALS = 256
 """How many Saids per partition are remembered with their arrival, for measuring lateness."""
 
+ByBook = dict[int, tuple[Book[Any], list[tuple[Inbound, str, Request]]]]
 OnFact = Callable[[Envelope, Fact, Inbound], Request | None]
 """Turns a fact, and the record it came in, into a request; None if it concerns nobody here.
 
@@ -37,6 +40,10 @@ class UnreadableError(Exception):
 
 class UnauthenticatedError(UnreadableError):
     """Nobody known has sent the record: it is put aside alone, so that nobody can park another's stream."""
+
+
+class NotYetError(Exception):
+    """A record cannot be judged before more was heard elsewhere: its partition is read again in a moment."""
 
 
 class Heard:
@@ -129,32 +136,61 @@ class Intake:
         stream_of: Callable[[str], str],
         partitions: int,
         heard: Heard,
+        foreign: Collection[str] = (),
         on_outcome: Callable[[str, str, str], None] = lambda _topic, _type, _result: None,
     ) -> None:
-        """Hear *topics*; *stream_of* names the stream here that a record's key speaks of."""
+        """Hear *topics*; *stream_of* names the stream here that a record's key speaks of.
+
+        On *foreign* topics anybody may write: what cannot be read there is put aside alone, and never stops
+        us.
+        """
         self._books = books
         self._topics = topics
         self._facts = facts
         self._stream_of = stream_of
         self._partitions = partitions
         self._heard = heard
+        self._foreign = frozenset(foreign)
         self._on_outcome = on_outcome
         self._bad_in_a_row: Counter[str] = Counter()
 
     async def apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         """Apply records in order and return the offsets to commit.
 
-        A partition that is left out is to be read again from where this batch began: its book refused it.
+        A partition that is left out is to be read again from where this batch began: its book refused it,
+        or one of its records must wait.
 
         Raises:
             TooManyDeadLettersError: ten in a row on a topic; nothing of this batch is to be committed.
             StoreUnavailableError: the database is away; the batch is to be applied again.
         """
-        by_book: dict[int, tuple[Book[Any], list[tuple[Inbound, str, Request]]]] = {}
+        held: set[tuple[str, int]] = set()
+        by_book, saids, lost = self._sorted(self._read(records, held))
+        results = await asyncio.gather(
+            *(self._give(book, [row[2] for row in rows]) for book, rows in by_book.values())
+        )
+        for (_, rows), outcomes in zip(by_book.values(), results, strict=True):
+            for n, (record, kind, request) in enumerate(rows):
+                if outcomes is None:
+                    lost.add((record.topic, record.partition))
+                else:
+                    self._count(record.topic, kind, request, outcomes[n])
+        for record, said in saids:
+            if (record.topic, record.partition) not in lost:
+                self._heard.note(record.topic, record.partition, said)
+        if held:
+            await asyncio.sleep(NOT_YET_PAUSE)
+        ends = {(record.topic, record.partition): record.offset + 1 for record in records}
+        return {tp: offset for tp, offset in ends.items() if tp not in lost | held}
+
+    def _sorted(
+        self, rows: Iterable[tuple[Inbound, str, Request | Said | None]]
+    ) -> tuple[ByBook, list[tuple[Inbound, Said]], set[tuple[str, int]]]:
+        """Return the requests of each book, what was said to be said, and the partitions without a book."""
+        by_book: ByBook = {}
         saids: list[tuple[Inbound, Said]] = []
         lost: set[tuple[str, int]] = set()
-        for record in records:
-            kind, item = self._request(record)
+        for record, kind, item in rows:
             if isinstance(item, Said):
                 saids.append((record, item))
             elif item is None:
@@ -165,20 +201,23 @@ class Intake:
                     lost.add((record.topic, record.partition))
                 else:
                     by_book.setdefault(book.number, (book, []))[1].append((record, kind, item))
-        results = await asyncio.gather(
-            *(self._give(book, [row[2] for row in rows]) for book, rows in by_book.values())
-        )
-        for (_, rows), outcomes in zip(by_book.values(), results, strict=True):
-            for n, (record, kind, _) in enumerate(rows):
-                if outcomes is None:
-                    lost.add((record.topic, record.partition))
-                else:
-                    self._count(record.topic, kind, outcomes[n])
-        for record, said in saids:
-            if (record.topic, record.partition) not in lost:
-                self._heard.note(record.topic, record.partition, said)
-        ends = {(record.topic, record.partition): record.offset + 1 for record in records}
-        return {tp: offset for tp, offset in ends.items() if tp not in lost}
+        return by_book, saids, lost
+
+    def _read(
+        self, records: Sequence[Inbound], held: set[tuple[str, int]]
+    ) -> Iterator[tuple[Inbound, str, Request | Said | None]]:
+        """Yield what each record asks for; a partition joins *held* at the first one that must wait."""
+        for record in records:
+            place = (record.topic, record.partition)
+            if place in held:
+                continue
+            try:
+                kind, item = self._request(record)
+            except NotYetError:
+                held.add(place)
+                self._on_outcome(record.topic, "any", "held")
+            else:
+                yield record, kind, item
 
     async def _give(self, book: Book[Any], requests: Sequence[Request]) -> Sequence[Outcome] | None:
         try:
@@ -186,9 +225,11 @@ class Intake:
         except BookLostError:
             return None
 
-    def _count(self, topic: str, kind: str, outcome: Outcome) -> None:
+    def _count(self, topic: str, kind: str, request: Request, outcome: Outcome) -> None:
         self._on_outcome(topic, kind, outcome.result)
         if outcome.result == "parked":
+            return
+        if topic in self._foreign and isinstance(request.command, Park):
             return
         if outcome.result != "dead_letter":
             self._bad_in_a_row[topic] = 0
@@ -207,9 +248,12 @@ class Intake:
             return "unknown", None
         envelope, fact = found
         if isinstance(fact, Said):
-            return envelope.type, fact
+            # Nobody speaks for our services on a topic where anybody may write.
+            return envelope.type, None if record.topic in self._foreign else fact
         try:
             request = self._topics[record.topic](envelope, fact, record)
+        except NotYetError:
+            raise
         except UnauthenticatedError as error:
             return envelope.type, self._park(record, str(error), is_alone=True)
         except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad record stops no partition
@@ -232,6 +276,7 @@ class Intake:
         stream = f"unreadable:{here}/{known_by}"
         try:
             key = (record.key or b"").decode()
+            is_alone = is_alone or record.topic in self._foreign
             if key and not is_alone and partition_of(key, self._partitions) == record.partition:
                 stream = self._stream_of(key)
         except ValueError:

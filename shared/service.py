@@ -91,6 +91,11 @@ class Plan(Generic[S]):
         """Tell whether the broker deals the books out with the partitions; else replicas lease them."""
         return bool(self.hears) and self.books > 1
 
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Return the heard topics on which no service of ours writes."""
+        return frozenset(topic for topic in self.hears if topic in TOPICS and not TOPICS[topic].producers)
+
 
 class Service(Generic[S]):
     """One running process."""
@@ -291,6 +296,7 @@ class Service(Generic[S]):
                 partitions=PARTITIONS,
                 heard=self.heard,
                 on_outcome=self.note,
+                foreign=self.plan.foreign,
             )
             subscribe(
                 broker,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from contracts import duties, escalations, reminders
 from deploy.embedded.findings import Findings, Said
+from shared.clock import EPOCH
 
 
 def judge(streams: Mapping[str, Sequence[Said]], findings: Findings) -> None:
@@ -17,19 +18,24 @@ def judge(streams: Mapping[str, Sequence[Said]], findings: Findings) -> None:
             findings.wrong.append(f"{subject}: sequences {numbers[:8]}")
         for one in said:
             findings.counts[type(one.fact).__name__] += 1
+    until = max((said[-1].envelope.time for said in streams.values()), default=EPOCH)
     for subject, said in streams.items():
         if subject.startswith("duty:"):
             duty = subject.removeprefix("duty:")
             climb = streams.get(f"escalation:{duty}", ())
-            _judge_duty(duty, said, climb, findings)
+            _judge_duty(duty, said, climb, until, findings)
             _judge_reminders(streams.get(f"reminder:{duty}", ()), said, findings)
 
 
-def _judge_duty(duty: str, said: Sequence[Said], climb: Sequence[Said], findings: Findings) -> None:
+def _judge_duty(
+    duty: str, said: Sequence[Said], climb: Sequence[Said], until: datetime, findings: Findings
+) -> None:
     opened = next((s.fact for s in said if isinstance(s.fact, duties.DutyOpened)), None)
     if opened is None:
-        if not all(isinstance(s.fact, duties.DutyRefused) for s in said):
-            findings.wrong.append(f"{duty}: fulfilled but never opened")
+        if climb or not all(isinstance(s.fact, duties.DutyRefused) for s in said):
+            findings.wrong.append(f"{duty}: fulfilled or missed but never opened")
+        return
+    if opened.due_at >= until and not climb:
         return
     ended = next((s for s in said if isinstance(s.fact, duties.DutyFulfilled | duties.DutyWaived)), None)
     if ended is not None and isinstance(ended.fact, duties.DutyWaived):

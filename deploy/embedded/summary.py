@@ -6,7 +6,7 @@ import rich.box
 from rich.console import Console
 from rich.table import Table
 
-from deploy.embedded.check import Findings
+from deploy.embedded.findings import Findings
 from deploy.embedded.texts import Texts
 
 SHOWN = 20

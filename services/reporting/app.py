@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from fastapi import APIRouter
 from pydantic import TypeAdapter
 
 from services.reporting.domain.decide import decide, evolve
 from services.reporting.domain.model import FACTS, State, initial, view, wake_at
-from services.reporting.entrypoints.http import routes
+from services.reporting.entrypoints import duties, http
 from services.reporting.entrypoints.timer import BOOKS, Opening
+from services.reporting.entrypoints.topics import DutiesIn
 from shared.decider import Decider
 from shared.service import Plan, Service
 from shared.state import Shape
@@ -18,12 +20,16 @@ SHAPE: Shape[State] = Shape(
 
 
 def build(service: Service[Any]) -> Plan[Any]:
-    """Return the plan: reports in books by their own id, facts on ``duties`` and ``reports``."""
+    """Return the plan: reports in books by their own id, foreign duties in that of their partition."""
+    router = APIRouter()
+    router.include_router(http.routes(service, SHAPE))
+    router.include_router(duties.routes(service))
     return Plan(
         name="reporting",
         decider=Decider(decide, SHAPE),
         says=("duties", "reports"),
-        router=routes(service, SHAPE),
+        hears={"duties-in": DutiesIn(service).on_duty_in_event},
+        router=router,
         books=BOOKS,
         reads_directory=True,
         wake=Opening(service).wake,

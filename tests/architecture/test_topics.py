@@ -56,8 +56,19 @@ def test_a_service_says_only_facts_that_its_ledger_can_read_again(plans: dict[st
 
 def test_who_hears_topics_has_a_book_for_each_partition_or_one_for_all(plans: dict[str, Plan[Any]]) -> None:
     books = {name: plan.books for name, plan in plans.items() if plan.hears}
-    assert books == {"reminders": PARTITIONS, "scoring": PARTITIONS, "inspection": 1}
+    assert books == {
+        "inspection": 1,
+        "reminders": PARTITIONS,
+        "reporting": PARTITIONS,
+        "scoring": PARTITIONS,
+    }
     assert {topic.partitions for topic in TOPICS.values()} == {PARTITIONS}
+
+
+def test_only_a_topic_that_none_of_our_services_writes_is_foreign(plans: dict[str, Plan[Any]]) -> None:
+    foreign = {name: plan.foreign for name, plan in plans.items() if plan.foreign}
+    assert foreign == {"reporting": {"duties-in"}}
+    assert {topic.name for topic in TOPICS.values() if not topic.producers} == {"duties-in"}
 
 
 def test_every_service_is_named_as_its_folder(plans: dict[str, Plan[Any]]) -> None:

@@ -9,11 +9,11 @@ from contracts.envelope import MAX_FACT_BYTES, Said, encode_said
 from shared import deadletter
 from shared.book import Book
 from shared.clock import MICROSECOND
-from shared.consumer import Heard, TooManyDeadLettersError
+from shared.consumer import Heard, NotYetError, TooManyDeadLettersError
 from shared.state import Inbound
 from shared.testing.memory import MemoryStore
 from tests.support.kit import NOON, PARTITIONS, a_book, a_record, a_request, an_intake, entries
-from tests.support.toy import Chimed, Counted, Hear, Noted, toy
+from tests.support.toy import Chimed, Counted, Hear, Noted, on_a, toy
 
 
 class Bug:
@@ -241,6 +241,71 @@ async def test_what_waits_behind_one_dead_letter_is_no_row_of_ten(book: Book[Any
 
     await intake.apply([a_record(1, value=b"garbage"), *(a_record(n) for n in range(2, 30))])
     await intake.apply([a_record(1, name="y", value=b"garbage")])
+
+
+class TestAForeignTopic:
+    """Anybody may write there, so that its mistakes are not ours."""
+
+    async def test_what_cannot_be_read_parks_no_stream_and_what_follows_goes_on(
+        self, store: MemoryStore, book: Book[Any]
+    ) -> None:
+        await an_intake(book, foreign=("a",)).apply([a_record(1, value=b"garbage"), a_record(2)])
+
+        assert [entry.stream.partition("/")[0] for entry in await entries(store)] == ["unreadable:a", "b:x"]
+        assert await book.parked("b:x") == ()
+
+    async def test_no_number_of_unreadable_records_in_a_row_stops_the_service(self, book: Book[Any]) -> None:
+        garbage = [a_record(n, name=f"x{n}", value=b"garbage") for n in range(30)]
+
+        assert await an_intake(book, foreign=("a",)).apply(garbage)
+
+    async def test_ten_mistakes_of_our_own_rule_in_a_row_stop_the_service(self, store: MemoryStore) -> None:
+        book = await a_book(store, decider=toy(Noted, Chimed, Bug()))
+
+        with pytest.raises(TooManyDeadLettersError):
+            await an_intake(book, foreign=("a",)).apply([a_record(2, name=f"x{n}") for n in range(10)])
+
+    async def test_nobody_speaks_there_for_a_service_of_ours(self, book: Book[Any]) -> None:
+        heard = Heard()
+
+        assert await an_intake(book, heard, foreign=("a",)).apply([said(NOON)])
+
+        assert heard.through("a", 0, "/a") is None
+
+
+async def test_a_record_that_must_wait_holds_its_partition_and_no_other(
+    store: MemoryStore, book: Book[Any]
+) -> None:
+    waiting = True
+
+    def on_fact(envelope: Any, fact: Any, record: Inbound) -> Any:
+        if waiting and fact.name == "slow":
+            raise NotYetError
+        return on_a(envelope, fact, record)
+
+    counted: list[tuple[str, str, str]] = []
+    intake = an_intake(book, topics={"a": on_fact}, on_outcome=lambda *what: counted.append(what))
+    place = a_record(1, name="slow").partition
+    fellow, other = (
+        next(f"x{n}" for n in range(99) if (a_record(1, name=f"x{n}").partition == place) == is_same)
+        for is_same in (True, False)
+    )
+    batch = [
+        a_record(1, name=fellow),
+        a_record(1, name="slow", offset=2),
+        a_record(2, name=fellow, offset=3),
+        a_record(1, name=other),
+    ]
+
+    offsets = await intake.apply(batch)
+    assert offsets == {("a", batch[-1].partition): 2}
+    assert [entry.stream for entry in await entries(store)] == [f"b:{fellow}", f"b:{other}"]
+    assert counted.count(("a", "any", "held")) == 1
+
+    waiting = False
+    assert await intake.apply(batch[:3]) == {("a", place): 4}
+    rows = [(entry.stream, entry.source[1]) for entry in await entries(store)]
+    assert rows[2:] == [("b:slow", 1), (f"b:{fellow}", 2)]
 
 
 def said(through: Any, book: int = 0, of: int = 1, incarnation: str = "") -> Inbound:

@@ -20,7 +20,7 @@ def test_the_table_lists_every_topic_with_its_keys_and_no_other() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.*?) \|", TEXT, re.MULTILINE))
     assert rows.keys() == TOPICS.keys()
     for name, keys in rows.items():
-        assert set(re.findall(r"`([a-z]+):", keys)) == {fact.prefix for fact in TOPICS[name].facts}
+        assert set(re.findall(r"`([a-z-]+):", keys)) == {fact.prefix for fact in TOPICS[name].facts}
 
 
 def test_the_type_that_the_example_waits_for_exists() -> None:

@@ -150,6 +150,7 @@ class Running:
             partitions=PARTITIONS,
             heard=self.service.heard,
             on_outcome=self.service.note,
+            foreign=self.plan.foreign,
         )
         app = api(
             name,
@@ -219,7 +220,7 @@ class Running:
     async def wakes(self) -> None:
         """Let whoever may speak now decide; the others say all but what is silent."""
         for topic in [*(["directory"] if self.plan.reads_directory else []), *self.plan.hears]:
-            if topic not in self.silent:
+            if topic not in self.silent | self.plan.foreign:
                 await self.hears_all_said(topic, self.clock.moment + MICROSECOND)
         assert self.timer is not None
         for book in self.service.opened():
@@ -243,7 +244,9 @@ class Running:
 
     def envelopes(self) -> list[tuple[Envelope, Fact]]:
         """Return every fact on the topics in its envelope."""
-        records = [record for log in self.broker.logs.values() for record in log]
+        records = [
+            record for (topic, _), log in self.broker.logs.items() if topic in TOPICS for record in log
+        ]
         envelopes = [Envelope.parse(record.value) for record in records if record.key is not None]
         return [(one, FACTS[one.type].model_validate(one.data)) for one in envelopes]
 

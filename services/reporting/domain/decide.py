@@ -1,4 +1,4 @@
-"""What may happen to a report or a schedule."""
+"""What may happen to a report, a schedule or a foreign duty."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +10,8 @@ from contracts.duties import DutyFulfilled, DutyOpened
 from contracts.envelope import Fact
 from contracts.refusal import Refusal
 from contracts.reports import ReportFiled, ReportHalfFiled
+from services.reporting.domain import foreign
+from services.reporting.domain.foreign import BringDuty, FinishDuty, ForeignDuty
 from services.reporting.domain.model import (
     Command,
     Edge,
@@ -38,6 +40,8 @@ def decide(state: State, command: Command, now: datetime) -> Decision:
         return _open(state, command) if isinstance(command, OpenReport) else _file(state, command, now)
     if isinstance(state, Schedule) and isinstance(command, SetSchedule | OpenYear):
         return _set(state, command) if isinstance(command, SetSchedule) else _open_year(state, command, now)
+    if isinstance(state, ForeignDuty) and isinstance(command, BringDuty | FinishDuty):
+        return foreign.decide(state, command, now)
     raise TypeError(f"{type(command).__name__} is not for a {state.state}")
 
 
@@ -48,6 +52,8 @@ def evolve(state: State, fact: Fact) -> State:
             return _evolve_report(state, fact)
         case Schedule():
             return _evolve_schedule(state, fact)
+        case ForeignDuty():
+            return foreign.evolve(state, fact)
         case _:
             assert_never(state)
 

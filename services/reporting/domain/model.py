@@ -1,4 +1,4 @@
-"""What reporting keeps of each report and schedule, and what it can be asked to do."""
+"""What reporting keeps of each report, schedule and foreign duty, and what it can be asked to do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from enum import StrEnum
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from contracts.duties import DutyFulfilled, DutyOpened, Line
+from contracts.duties import DutyFulfilled, DutyOpened, DutyRefused, Line
 from contracts.envelope import Fact
 from contracts.reports import ReportFiled, ReportHalfFiled
+from services.reporting.domain.foreign import FOREIGN, BringDuty, FinishDuty, ForeignDuty
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -43,7 +44,15 @@ class YearOpened(Fact, topic=None, prefix="", key="schedule"):
 
 FACTS: dict[str, type[Fact]] = {
     fact.type: fact
-    for fact in (DutyOpened, DutyFulfilled, ReportHalfFiled, ReportFiled, ScheduleSet, YearOpened)
+    for fact in (
+        DutyOpened,
+        DutyFulfilled,
+        DutyRefused,
+        ReportHalfFiled,
+        ReportFiled,
+        ScheduleSet,
+        YearOpened,
+    )
 }
 """Every type that may stand in reporting's ledger."""
 
@@ -105,7 +114,7 @@ class OpenYear:
     year: int
 
 
-Command = OpenReport | FileReport | SetSchedule | OpenYear
+Command = OpenReport | FileReport | SetSchedule | OpenYear | BringDuty | FinishDuty
 
 
 class Status(StrEnum):
@@ -183,24 +192,26 @@ class Schedule:
         return (datetime(year, *self.due, tzinfo=ZoneInfo(self.zone)) + DAY).astimezone(UTC)
 
 
-State = Report | Schedule
+State = Report | Schedule | ForeignDuty
 
 
 def initial(stream: str) -> State:
     """Return the state of a stream that nobody has heard of."""
+    if stream.startswith(FOREIGN):
+        return ForeignDuty(stream.removeprefix(FOREIGN))
     return Schedule(stream.removeprefix(SCHEDULE)) if stream.startswith(SCHEDULE) else Report(stream)
 
 
 def wake_at(state: State) -> int | None:
     """Return the next moment, in microseconds, at which a year's round opens."""
-    if isinstance(state, Report) or not state.kind:
+    if not isinstance(state, Schedule) or not state.kind:
         return None
     return _micros(state.opens_at(state.next_year))
 
 
 def view(state: State) -> Mapping[str, Any]:
     """Return what queries ask for; empty if there is nothing to find."""
-    if isinstance(state, Schedule) or state.status is Status.NONE:
+    if not isinstance(state, Report) or state.status is Status.NONE:
         return {}
     return {
         "unit": state.unit,

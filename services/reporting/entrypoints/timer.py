@@ -11,7 +11,7 @@ from shared.decider import Request
 from shared.ids import book_of
 from shared.service import Service
 
-BOOKS = 12
+BOOKS = PARTITIONS
 OPENED_AT_ONCE = 500
 
 
