@@ -18,10 +18,10 @@ TITLE = "{month}月党课"
 
 
 def lessons(parameters: Parameters, rows: Iterable[dict[str, str]]) -> list[DutyBrought]:
-    """Return the lessons of the year: one town of each county, its committee and its villages'."""
+    """Return the lessons of the year: one township of each county, its committee and its villages'."""
     rows = [row for row in rows if row["code"].startswith(parameters.root)]
-    towns = {row["parent"]: row["code"] for row in reversed(rows) if row["level"] == "town"}
-    chosen = set(towns.values())
+    townships = {row["parent"]: row["code"] for row in reversed(rows) if row["level"] == "township"}
+    chosen = set(townships.values())
     units = [row for row in rows if row["code"] in chosen or row["parent"] in chosen]
     return [
         DutyBrought(

@@ -31,7 +31,7 @@ class Parameters:
     vacant: float = 0.03
     hours: tuple[int, ...] = (9, 14)
     lessons: tuple[int, ...] = (3, 4, 5, 6, 9, 10)
-    """Another system brings a lesson due at the end of these months, for one town of each county."""
+    """Another system brings a lesson due at the end of these months, for one township of each county."""
     lessons_on_time: float = 0.70
     lessons_late: float = 0.10
     confirms: float = 0.80

@@ -56,7 +56,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "restarts": ("restarts", "服务重启"),
     "happened": ("just happened", "最新动态"),
     "village": ("village", "村（社区）"),
-    "town": ("town", "乡镇（街道）"),
+    "township": ("township", "乡镇（街道）"),
     "county": ("county", "县（市、区）"),
     "city": ("city", "地市"),
     "province": ("province", "省"),

@@ -13,6 +13,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from contracts.directory import UnitPlaced
 from contracts.duties import Line
 from deploy.embedded.keys import make_token
+from services.inspection.app import build as build_inspection
 from services.reminders.adapters.notices import NoticeList
 from services.reporting.app import build as build_reporting
 from services.scoring.adapters.sums import Sums
@@ -134,6 +135,25 @@ def a_service(settings: Settings, store: MongoStore) -> Service[Any]:
     return service
 
 
+async def ask(settings: Settings, plan: Plan[Any], path: str, role: str, **query: str) -> None:
+    """Ask a service for something as somebody with a role at the root."""
+
+    async def no_progress() -> dict[str, Any]:
+        return {}
+
+    app = api(
+        plan.name,
+        router=plan.router,
+        verifier=Verifier(settings.public_key),
+        is_ready=lambda: None,
+        progress=no_progress,
+    )
+    token = make_token(settings.public_key.parent, Identity(sub="somebody", unit="33", roles=(role,)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        answer = await http.get(path, params=query, headers={"Authorization": f"Bearer {token}"})
+        assert answer.is_success
+
+
 async def test_the_queries_of_the_kit_are_indexed(store: MongoStore, ear: Ear) -> None:
     await store.make_indexes()
     await store.insert_page(seal(0, 1, [], "one", 1, GENESIS))
@@ -193,25 +213,8 @@ async def test_reports_are_found_by_their_unit_and_period(
     )
     ear.asked.clear()
 
-    async def no_progress() -> dict[str, Any]:
-        return {}
-
-    app = api(
-        "reporting",
-        router=plan.router,
-        verifier=Verifier(settings.public_key),
-        is_ready=lambda: None,
-        progress=no_progress,
-    )
-    operator = make_token(settings.public_key.parent, Identity(sub="o", unit="33", roles=("operator",)))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
-        for more in ({}, {"period": "2025"}, {"period": "2025", "status": "open"}):
-            answer = await http.get(
-                "/v1/reports",
-                params={"unit": "330305", **more},
-                headers={"Authorization": f"Bearer {operator}"},
-            )
-            assert answer.is_success
+    for more in ({}, {"period": "2025"}, {"period": "2025", "status": "open"}):
+        await ask(settings, plan, "/v1/reports", "operator", unit="330305", **more)
 
     asked = [set(what["filter"]) for _, what in ear.asked]
     assert asked == [{"view.unit"}, {"view.unit", "view.period"}, {"view.unit", "view.period"}]
@@ -255,6 +258,26 @@ async def test_scores_are_summed_over_indexed_rows_and_as_a_fold_would_sum_them(
     assert {name for _, what in ear.asked for name in what["filter"]} == {
         *("view.unit", "view.due_at", "view.continues", "view.kind", "view.line", "_id")
     }
+    assert await unindexed(store, ear) == []
+
+
+async def test_inspections_are_found_by_their_unit(settings: Settings, store: MongoStore, ear: Ear) -> None:
+    service = a_service(settings, store)
+    plan: Plan[Any] = build_inspection(service)
+    service.tree = Directory().imported(divisions()).tree
+    await store.make_indexes(plan.views)
+    await store.write_states(
+        [
+            {"_id": f"u{n}", "book": 0, "page": 1, "view": {"unit": f"u{n}"} if n % 9 else {}}
+            for n in range(99)
+        ]
+    )
+    ear.asked.clear()
+
+    for more in ({}, {"status": "proposed"}):
+        await ask(settings, plan, "/v1/inspections", "inspector", unit="330305", **more)
+
+    assert [set(what["filter"]) for _, what in ear.asked] == [{"view.unit"}] * 2
     assert await unindexed(store, ear) == []
 
 
