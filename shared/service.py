@@ -38,6 +38,8 @@ from shared.timer import Timer, Wake
 S = TypeVar("S")
 YOUNG, MIDDLE, OLD = 50_000, 20, 100
 """Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
+CLOCK_READ_EVERY = timedelta(milliseconds=200)
+"""Who moves the hurried clock asks every process how far it is, and lets it read the clock by that."""
 WAITS_FOR_THE_WORLD: dict[str, Any] = {
     "on": (StoreUnavailableError, BrokerUnavailableError, OSError),
     "attempts": None,
@@ -112,7 +114,7 @@ class Service(Generic[S]):
         self.clock: Clock = SystemClock()
         self._story: StoryClock | None = None
         if settings.clock == "story":
-            self.clock = self._story = StoryClock(ClockDocument(self.client).read, timedelta(milliseconds=40))
+            self.clock = self._story = StoryClock(ClockDocument(self.client).read, CLOCK_READ_EVERY)
         self.books: dict[int, Book[S]] = {}
         self.plan: Plan[S]
         self.actor = ids.actor(name)
@@ -435,7 +437,13 @@ class Service(Generic[S]):
         return None
 
     async def _progress(self) -> dict[str, Any]:
-        """Return how far this process has heard, decided and said; what a hurried clock waits for."""
+        """Return how far this process has heard, decided and said; what a hurried clock waits for.
+
+        Who asks has perhaps just moved that clock: it is read first.
+        """
+        if self._story is not None:
+            with suppress(StoreUnavailableError):
+                await self._story.refresh()
         books = list(self.opened())
         said, decided_at = self.relay.through, max((book.at for book in books), default=0)
         heard = {

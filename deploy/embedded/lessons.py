@@ -66,9 +66,9 @@ class Lessons:
         for wish in wishes:
             dice = self._people.dice(wish.duty)
             self._people.tally.due[wish.due_at] += 1
-            lot, early, late = dice.random(), dice.randint(1, 15), dice.randint(1, 10)
+            lot, early, late = dice.random(), dice.choice(p.lesson_days[0]), dice.choice(p.lesson_days[1])
             days = -early if lot < p.lessons_on_time else late
-            at = self._people.slot(wish.due_at, days, dice)
+            at = self._people.slot(wish.due_at, days, dice, p.hours[-1:])
             if lot < p.lessons_on_time + p.lessons_late and at > now:
                 self._people.plan(at, wish.duty, self._finish, wish.duty)
 

@@ -32,6 +32,8 @@ class Parameters:
     hours: tuple[int, ...] = (9, 14)
     lessons: tuple[int, ...] = (3, 4, 5, 6, 9, 10)
     """Another system brings a lesson due at the end of these months, for one township of each county."""
+    lesson_days: tuple[tuple[int, ...], tuple[int, ...]] = ((3, 8), (2, 6))
+    """So many working days before due a lesson is held, or after it; in the afternoon."""
     lessons_on_time: float = 0.70
     lessons_late: float = 0.10
     confirms: float = 0.80

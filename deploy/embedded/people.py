@@ -101,9 +101,9 @@ class People:
         """Return the chance that belongs to a thing: the same for the same seed."""
         return Random(f"{self._parameters.seed}/{about}")
 
-    def slot(self, moment: datetime, days: int, dice: Random) -> datetime:
+    def slot(self, moment: datetime, days: int, dice: Random, hours: Sequence[int] = ()) -> datetime:
         """Return an office hour so many working days after a moment, before it if negative."""
-        hour = time(dice.choice(self._parameters.hours))
+        hour = time(dice.choice(hours or self._parameters.hours))
         move = self._workdays.after if days > 0 else self._workdays.before
         return move(moment, abs(days), hour, ZONE.key)
 
