@@ -244,8 +244,8 @@ MUTANTS = [
     Mutant(
         "garbage of another partition parks a stream of this one",
         CONSUMER,
-        "if key and partition_of(key, self._partitions) == record.partition:",
-        "if key:",
+        "if key and not is_alone and partition_of(key, self._partitions) == record.partition:",
+        "if key and not is_alone:",
     ),
     Mutant("garbage is known by its offset", CONSUMER, '(f"{here}#{known_by}", 1)', "(cause, 1)"),
     Mutant(
