@@ -23,7 +23,8 @@ class Identity(BaseModel):
     unit: str
     """The root of the subtree: a unit's code."""
     roles: tuple[str, ...] = ()
-    """operator: import, schedules, dead letters; filer: file for units; post:<code>: act for a post."""
+    """operator: import, schedules, dead letters; filer: file for units; post:<code>: act for a post;
+    duties:<kind>: bring duties of a kind, as their owner ``sub``."""
 
     def has(self, role: str) -> bool:
         """Tell whether the token bears a role."""

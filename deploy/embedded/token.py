@@ -12,7 +12,9 @@ from shared.access import Identity
 
 def main(
     unit: Annotated[str, typer.Option(help="the root of the subtree it reaches / 管辖范围的最高单位")] = "33",
-    role: Annotated[list[str] | None, typer.Option(help="operator, filer, post:<code> / 角色")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="operator, filer, post:<code>, duties:<kind> / 角色")
+    ] = None,
     subject: Annotated[str, typer.Option(help="who it is for / 持有人")] = "visitor",
     hours: Annotated[int, typer.Option(help="hours until it expires / 有效小时数")] = 24,
     data: Annotated[Path, typer.Option(help="folder of the run / 数据目录")] = Path(".data"),

@@ -300,7 +300,7 @@ MUTANTS = [
         "garbage of another partition parks a stream of this one",
         CONSUMER,
         "if key and not is_alone and partition_of(key, self._partitions) == record.partition:",
-        "if key:",
+        "if key and not is_alone:",
     ),
     Mutant("garbage is known by its offset", CONSUMER, '(f"{here}#{known_by}", 1)', "(cause, 1)"),
     Mutant(
@@ -1030,5 +1030,192 @@ MUTANTS += [
         "a wrong score is not found",
         "if right.get(unit) != stored.get(unit))",
         "if unit not in stored)",
+    ),
+]
+
+
+def _foreign(path: str, name: str, old: str, new: str) -> Mutant:
+    """Return a fault in the intake of foreign duties."""
+    tests = ("tests/unit/reporting/test_foreign.py", "tests/component/test_foreign_duties.py")
+    return Mutant(f"foreign duties: {name}", f"services/reporting/{path}.py", old, new, tests)
+
+
+MUTANTS += [
+    _foreign(
+        "domain/foreign",
+        "any token brings any kind",
+        "    if wish.kind not in command.kinds:\n",
+        "    if False:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "any token finishes any kind",
+        "    if opened.kind not in command.kinds:\n",
+        "    if False:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "every subtree may be reached",
+        "if unit not in tree.units or not tree.is_within(unit, root):",
+        "if unit not in tree.units:",
+    ),
+    _foreign(
+        "domain/foreign",
+        "a duty is finished outside the subtree",
+        "    if command.found is Found.OUTSIDE:\n",
+        "    if False:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "the due moment itself lies ahead",
+        "    if wish.due_at <= now:\n",
+        "    if wish.due_at < now:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "done at the moment of receipt is too late",
+        "    if done_at > now:\n",
+        "    if done_at >= now:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "due beyond all calendars",
+        "    if wish.due_at > now + HORIZON:\n",
+        "    if False:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "what is open is opened again",
+        "    if state.opened is not None:\n",
+        "    if False:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "other content is taken for the same",
+        "is_same = opened == state.opened.model_copy(update={",
+        "is_same = state.opened == state.opened.model_copy(update={} and {",
+    ),
+    _foreign(
+        "domain/foreign",
+        "what is done is done again",
+        "    if state.fulfilled_at is not None:\n",
+        "    if False:\n",
+    ),
+    _foreign(
+        "domain/foreign",
+        "an owner's name may hold a dot",
+        'r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})',
+        'r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})',
+    ),
+    _foreign("domain/foreign", "an id may be a report's", "[A-Za-z0-9._-]{0,127}", "[A-Za-z0-9._@-]{0,127}"),
+    _foreign("domain/foreign", "a refused record hears nothing", " and command.record:", " and False:"),
+    _foreign("domain/foreign", "a refused request is said to all", " and command.record:", ":"),
+    _foreign(
+        "domain/foreign",
+        "a closed unit bears duties",
+        "    if command.unit is Found.CLOSED:\n",
+        "    if False:\n",
+    ),
+    _foreign(
+        "entrypoints/topics",
+        "anybody speaks for any owner",
+        "        if owner_of(fact.duty) != caller.sub:\n",
+        "        if owner_of(fact.duty) is None:\n",
+    ),
+    _foreign(
+        "entrypoints/topics",
+        "every event is a new one",
+        'known_by = (f"{caller.sub}#{envelope.id}", 1)',
+        'known_by = (f"{caller.sub}#{record.offset}", 1)',
+    ),
+    _foreign(
+        "entrypoints/topics",
+        "a unit is unknown before the directory was read",
+        "        if not is_tree_read(self._service, since):\n",
+        "        if False:\n",
+    ),
+    _foreign(
+        "entrypoints/topics",
+        "who waits begins to wait anew each time",
+        "        if offset != record.offset:\n",
+        "        if True:\n",
+    ),
+    _foreign(
+        "entrypoints/topics",
+        "the directory is read once it has said anything",
+        "return heard is not None and heard > moment",
+        "return heard is not None",
+    ),
+    _foreign(
+        "entrypoints/topics",
+        "a wish of any size",
+        "        if len(record.value) > MAX_WISH_BYTES:\n",
+        "        if False:\n",
+    ),
+    _foreign(
+        "entrypoints/topics",
+        "each way has a book of its own",
+        'partition_of(f"{DutyInFact.prefix}:{duty}", PARTITIONS)',
+        "(partition_of(duty, PARTITIONS) + 1) % PARTITIONS",
+    ),
+    _foreign(
+        "entrypoints/duties",
+        "anybody finishes anybody's duty",
+        "require(owner_of(duty) == caller.sub, ",
+        "require(True, ",
+    ),
+    _foreign(
+        "entrypoints/duties",
+        "a token brings duties under another's name",
+        "        if owner_of(duty) != caller.sub:\n",
+        "        if owner_of(duty) is None:\n",
+    ),
+    _foreign(
+        "entrypoints/duties",
+        "anybody sees anybody's duty",
+        'may_see = caller.has("operator") or owner_of(duty) == caller.sub',
+        "may_see = True",
+    ),
+    _foreign(
+        "entrypoints/duties",
+        "a request is not told to come again",
+        "        if monotonic() > until:\n            raise",
+        "        if monotonic() > until:\n            return\n            raise",
+    ),
+    Mutant(
+        "foreign topics: their mistakes stop us",
+        CONSUMER,
+        "        if topic in self._foreign and isinstance(request.command, Park):\n            return\n",
+        "",
+    ),
+    Mutant(
+        "foreign topics: our own mistakes do not stop us",
+        CONSUMER,
+        "if topic in self._foreign and isinstance(request.command, Park):",
+        "if topic in self._foreign:",
+    ),
+    Mutant(
+        "foreign topics: garbage parks a stream",
+        CONSUMER,
+        "            is_alone = is_alone or record.topic in self._foreign\n",
+        "",
+    ),
+    Mutant(
+        "foreign topics: anybody speaks for our services",
+        CONSUMER,
+        "return envelope.type, None if record.topic in self._foreign else fact",
+        "return envelope.type, fact",
+    ),
+    Mutant(
+        "foreign records that wait are overtaken",
+        CONSUMER,
+        "            if place in held:\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "foreign records that wait are passed over",
+        CONSUMER,
+        "if tp not in lost | held}",
+        "if tp not in lost}",
     ),
 ]
