@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.directory.domain.chart import SUFFIX
-from services.directory.domain.importing import ImportPlan, import_units
+from services.directory.domain.importing import ImportPlan
 from services.directory.domain.model import CloseUnit, MoveUnit, RenameUnit
-from services.directory.domain.rows import RowError, read_rows
-from tests.support.hierarchy import DIVISIONS, Directory, a_mixed_tree, divisions, placed
+from tests.support.hierarchy import DIVISIONS, Directory, a_mixed_tree, divisions, import_units, placed
 
 HEADER = "code,name,parent,level"
 COUNTY = f"{HEADER}\n33,浙江省,,province\n3303,温州市,33,city\n330305,洞头区,3303,county\n"
@@ -186,8 +185,8 @@ def test_who_stands_above_a_cycle_is_not_blamed_for_it() -> None:
     ],
 )
 def test_a_header_must_name_each_column_once(text: str, fields: list[str]) -> None:
-    errors = read_rows(text)
-    assert [(e.line, e.field) for e in errors if isinstance(e, RowError)] == [(1, field) for field in fields]
+    errors = import_units(text, Directory().tree).errors
+    assert [(e.line, e.field) for e in errors] == [(1, field) for field in fields]
 
 
 def test_columns_stand_in_any_order_beside_others_and_blank_lines_count() -> None:
