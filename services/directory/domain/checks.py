@@ -7,7 +7,7 @@ from contracts.tree import Tree
 from services.directory.domain import refusals
 from services.directory.domain.chart import COMMITTEE, SUFFIX, Chart, names
 from services.directory.domain.model import CODE, MAX_NAME, is_printable
-from services.directory.domain.rows import RowError, UnitRow
+from services.directory.domain.rows import RowError, UnitRow, duplicate_code, missing_code
 
 MAX_LEVEL = 64
 
@@ -21,7 +21,7 @@ def wrong_rows(rows: Sequence[UnitRow], chart: Chart) -> list[RowError]:
 def _wrong_fields(rows: Sequence[UnitRow]) -> Iterator[RowError]:
     for row in rows:
         if not row.code:
-            yield RowError(row.line, "code", "missing_code", "The code is missing.", "缺少代码。")
+            yield missing_code(row.line)
         elif CODE.fullmatch(row.code + SUFFIX) is None:
             yield RowError.of(row.line, "code", refusals.bad_code(row.code))
         elif row.code.endswith(SUFFIX):
@@ -55,13 +55,7 @@ def _duplicates(rows: Sequence[UnitRow]) -> Iterator[RowError]:
     first: dict[str, int] = {}
     for row in rows:
         if row.code and first.setdefault(row.code, row.line) != row.line:
-            yield RowError(
-                row.line,
-                "code",
-                "duplicate_code",
-                f"The code stands on line {first[row.code]} already.",
-                f"代码与第{first[row.code]}行重复。",
-            )
+            yield duplicate_code(row.line, first[row.code])
 
 
 def _wrong_places(chart: Chart) -> Iterator[RowError]:

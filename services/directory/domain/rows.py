@@ -43,6 +43,20 @@ class TenureRow:
     since: str
 
 
+def missing_code(line: int) -> RowError:
+    return RowError(line, "code", "missing_code", "The code is missing.", "缺少代码。")
+
+
+def duplicate_code(line: int, first: int) -> RowError:
+    return RowError(
+        line,
+        "code",
+        "duplicate_code",
+        f"The code stands on line {first} already.",
+        f"代码与第{first}行重复。",
+    )
+
+
 Line = tuple[int, list[str]]
 """The number of a line and its cells."""
 Lines = Iterable[Line | RowError]

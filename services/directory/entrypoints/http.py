@@ -154,6 +154,7 @@ def _raise(errors: Sequence[RowError]) -> None:
             "bad_rows",
             f"{len(errors)} errors; nothing was imported.",
             f"共 {len(errors)} 处错误，未导入任何内容。",
+            count=len(errors),
             errors=shown,
         )
 
