@@ -18,7 +18,7 @@ from shared.state import Shape
 SHAPE: Shape[State] = Shape(initial=initial, evolve=evolve, adapter=TypeAdapter(State), facts=FACTS)
 
 DISTANCE = 64
-"""So many pages the stored states may be behind: an import does not wait for them, a start folds them again."""
+"""So many pages the states may be behind: an import does not wait for them, a start folds them again."""
 
 
 def build(service: Service[Any]) -> Plan[Any]:
