@@ -64,8 +64,8 @@ def _read(path: Path, kind: Kind) -> Read:
             raise BadFileError("no_tenures", "A package holds units only.", "数据包中只有单位。")
         yield from _package(path)
         return
-    with path.open("rb") as file:
-        lines = read_xlsx(file) if path.suffix.lower() == ".xlsx" else read_csv(_text(file))
+    with path.open("rb") as file, _text(file) as text:
+        lines = read_xlsx(file) if path.suffix.lower() == ".xlsx" else read_csv(text)
         yield from ((path.name, item) for item in pick(lines, kind.columns))
 
 
@@ -94,12 +94,13 @@ def _package(path: Path) -> Read:
 
 def _rows(file: IO[bytes], above: str, level: str) -> Iterator[Line | RowError]:
     columns = ("code", "name", above) if above else ("code", "name")
-    for item in pick(read_csv(_text(file)), columns):
-        if isinstance(item, RowError):
-            yield item
-        else:
-            line, (code, name, *superior) = item
-            yield line, [code, name, *(superior or ROOT[:1]), level]
+    with _text(file) as text:
+        for item in pick(read_csv(text), columns):
+            if isinstance(item, RowError):
+                yield item
+            else:
+                line, (code, name, *superior) = item
+                yield line, [code, name, *(superior or ROOT[:1]), level]
 
 
 @contextmanager
@@ -109,7 +110,7 @@ def _opened(path: Path) -> Iterator[Iterable[tuple[str, IO[bytes]]]]:
         yield _files_in(path)
     elif path.name.endswith((".tgz", ".tar.gz")):
         try:
-            with tarfile.open(path, "r|gz") as archive:
+            with tarfile.open(path, "r:gz") as archive:
                 yield _members(archive)
         except (tarfile.TarError, EOFError, OSError) as error:
             raise BadFileError("not_an_archive", f"Not a .tgz: {error}.", "不是有效的 .tgz 文件。") from error
@@ -135,5 +136,10 @@ def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
             yield place.name, file
 
 
-def _text(file: IO[bytes]) -> IO[str]:
-    return io.TextIOWrapper(file, "utf-8-sig", newline="")
+@contextmanager
+def _text(file: IO[bytes]) -> Iterator[IO[str]]:
+    text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
