@@ -12,7 +12,7 @@ from rich.console import Console
 
 from deploy.embedded.keys import make_token
 from deploy.importing.run import Options, import_file
-from deploy.importing.sender import ANSWER_PATIENCE
+from deploy.importing.sender import ANSWER_PATIENCE, short
 from deploy.importing.sources import TENURES, UNITS
 from deploy.importing.view import View
 from shared.access import Identity
@@ -38,7 +38,7 @@ def _waiting(view: View) -> None:
     """Say it when a part has to be sent again."""
 
     def say(details: stamina.instrumentation.RetryDetails) -> None:
-        view.say(f"no answer, trying again / 无应答，正在重试: {details.caused_by!r}")
+        view.say(f"no answer, trying again / 无应答，正在重试: {short(details.caused_by)}")
 
     stamina.instrumentation.set_on_retry_hooks([say])
 

@@ -70,7 +70,7 @@ class Sender:
                         answer.raise_for_status()
                     return answer
         except httpx.HTTPError as error:
-            raise FailedError(str(error) or type(error).__name__) from error
+            raise FailedError(short(error)) from error
         raise FailedError(path)
 
     @staticmethod
@@ -78,6 +78,13 @@ class Sender:
         if not answer.is_success:
             raise FailedError(f"{answer.status_code} {answer.text}")
         return answer
+
+
+def short(error: Exception) -> str:
+    """Return what kept an answer away, in a word or two."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return str(error.response.status_code)
+    return f"{type(error).__name__} {error}".strip()
 
 
 def _refused(problem: dict[str, Any], lines: dict[int, Row], leading: set[str]) -> RefusedError:

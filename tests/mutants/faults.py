@@ -618,6 +618,13 @@ MUTANTS += [
     _edge(
         "directory",
         "entrypoints/http",
+        "a replica without the tree judges files",
+        "        await service.writer(BOOK)\n",
+        "        pass\n",
+    ),
+    _edge(
+        "directory",
+        "entrypoints/http",
         "a dry run does it",
         'return answer | {"done": 0} if dry_run else answer | await _do(service, plan.waves)',
         "return answer | await _do(service, plan.waves)",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from contracts.tree import Tree, Unit
 from services.directory.domain.importing import ImportPlan, import_units
@@ -31,7 +31,12 @@ BODY: dict[str, Any] = {
 
 def routes(service: Service[Any], tree: Tree) -> APIRouter:
     """Return the routes of the directory over its exact *tree*."""
-    router = APIRouter(prefix="/v1")
+
+    async def here(_: Caller) -> None:
+        """Let nobody ask a replica that does not write the tree: its own is empty or not whole."""
+        await service.writer(BOOK)
+
+    router = APIRouter(prefix="/v1", dependencies=[Depends(here)])
     importing = asyncio.Lock()
 
     @router.post("/imports/units", openapi_extra=BODY)
