@@ -102,7 +102,7 @@ class MongoStore:
         # Nothing is older than a first version: an insert does, which costs a fraction of a guarded upsert.
         writes = [
             InsertOne(one)
-            if one["version"] == 1
+            if one.get("version") == 1
             else ReplaceOne({"_id": one["_id"], "page": {"$lt": one["page"]}}, one, upsert=True)
             for one in documents
         ]
