@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-header --no-emit-index-url --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help run token test test-real bench check contracts mutants fmt lock clean
+.PHONY: help run token import test test-real bench check contracts mutants fmt lock clean
 
 help: ## print the targets / 列出全部目标
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ run: $(RUN) ## play the story on this machine, e.g. ARGS="--once" / 在本机演
 
 token: $(RUN) ## print a token for the HTTP interfaces / 签发访问令牌
 	@$(BIN)/python -m deploy.embedded.token $(ARGS)
+
+import: $(RUN) ## import units or tenures, e.g. ARGS="china-division-2.7.0.tgz" / 导入单位或任职
+	@$(BIN)/python -m deploy.importing $(ARGS)
 
 test: $(DEV) ## run every test on the embedded servers / 运行全部测试
 	@$(BIN)/python -m pytest $(ARGS)

@@ -2,7 +2,7 @@
 
 from pydantic import AwareDatetime, Field
 
-from contracts.envelope import Fact
+from contracts.envelope import Fact, Model
 
 
 class UnitFact(Fact, topic="directory", prefix="unit", key="unit"):
@@ -18,6 +18,16 @@ class PostFact(Fact, topic="directory", prefix="post", key="post"):
     unit: str = Field(description="the unit that the post belongs to")
 
 
+class PostPlan(Model):
+    """A post that comes with its unit; its code is ``<unit>/<role>``."""
+
+    role: str = Field(description="open list: head, leader_in_charge, discipline_head, handler …")
+    rank_class: str = Field(description="open list: principal, team_member, middle_cadre, ordinary_cadre")
+    portfolio: tuple[str, ...] = Field(
+        default=(), description="what a leader in charge is in charge of (分管范围)"
+    )
+
+
 class UnitPlaced(UnitFact):
     """A unit was placed in the tree (设立)."""
 
@@ -29,6 +39,7 @@ class UnitPlaced(UnitFact):
     )
     level: str = Field(default="", description="open list: province, city, county, town, village …")
     zone: str = Field(default="Asia/Shanghai", description="IANA time zone of its working days")
+    posts: tuple[PostPlan, ...] = Field(default=(), description="the posts that come with it, no role twice")
 
 
 class UnitRenamed(UnitFact):
@@ -48,7 +59,7 @@ class UnitClosed(UnitFact):
 
 
 class PostDefined(PostFact):
-    """A post exists in a unit (设岗)."""
+    """A post exists in a unit, or is defined anew (设岗); it goes before what came with the unit."""
 
     role: str = Field(description="open list: head, leader_in_charge, discipline_head, handler …")
     rank_class: str = Field(description="open list: principal, team_member, middle_cadre, ordinary_cadre")

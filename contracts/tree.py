@@ -1,18 +1,23 @@
 """How to read the topic ``directory``: a table of units, posts and tenures, and who is whose superior.
 
 Everybody who hears ``directory`` keeps this table. It is guarded by sequence, so duplicates do no harm.
+A unit and a post are two streams: a tenure may be heard before the unit that its post came with.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from sys import intern
+from typing import NamedTuple
 
 from contracts.directory import (
     PostDefined,
+    PostPlan,
     TenureEnded,
     TenureStarted,
     UnitClosed,
+    UnitFact,
     UnitMoved,
     UnitPlaced,
     UnitRenamed,
@@ -34,6 +39,10 @@ class Unit:
     level: str
     zone: str
     is_closed: bool = False
+    posts: tuple[PostPlan, ...] = ()
+    """The posts that came with it; units with the same ones share them."""
+    version: int = 0
+    """The sequence of the newest fact about it."""
 
 
 @dataclass(slots=True)
@@ -47,7 +56,7 @@ class Tenure:
 
 @dataclass(slots=True)
 class Post:
-    """One post and everybody who ever held it."""
+    """One post and everybody who ever held it; made when it is asked for."""
 
     code: str
     unit: str
@@ -83,71 +92,155 @@ def parse_role(role: str) -> tuple[int, str]:
     return up, match[2]
 
 
+class _Definition(NamedTuple):
+    """What ``PostDefined`` said of a post."""
+
+    unit: str
+    plan: PostPlan
+
+
+class _Posts(Mapping[str, Post]):
+    """Every post by its code: a post that came with its unit costs nothing until somebody holds it."""
+
+    # typing has no override before 3.12.
+
+    def __init__(self, units: Mapping[str, Unit]) -> None:
+        self.defined: dict[str, _Definition] = {}
+        self.tenures: dict[str, list[Tenure]] = {}
+        self._units = units
+
+    def __getitem__(self, code: str) -> Post:  # type: ignore[explicit-override]
+        found = self.defined.get(code) or self._planned(code)
+        if found is None:
+            raise KeyError(code)
+        unit, plan = found
+        return Post(code, unit, plan.role, plan.rank_class, plan.portfolio, self.tenures.get(code, []))
+
+    def _planned(self, code: str) -> _Definition | None:
+        unit, _, role = code.rpartition("/")
+        if unit in self._units:
+            for plan in self._units[unit].posts:
+                if plan.role == role:
+                    return _Definition(unit, plan)
+        return None
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[explicit-override]
+        yield from self.defined
+        for unit in self._units.values():
+            for plan in unit.posts:
+                code = f"{unit.code}/{plan.role}"
+                if code not in self.defined:
+                    yield code
+
+    def __len__(self) -> int:  # type: ignore[explicit-override]
+        return sum(1 for _ in self)
+
+
 class Tree:
     """The table; ``apply`` is its only writer."""
 
     def __init__(self) -> None:
         """Begin with an empty table."""
         self.units: dict[str, Unit] = {}
-        self.posts: dict[str, Post] = {}
-        self._children: dict[str, dict[str, None]] = {}
+        self._posts = _Posts(self.units)
+        self._children: dict[str | None, dict[str, None]] = {}
         self._discipline: dict[str, str] = {}
-        self._seats: dict[tuple[str, str], str] = {}
+        self._roles: dict[str, dict[str, str]] = {}
+        """Of each unit the roles whose post was defined by a fact of its own."""
+        self._plans: dict[tuple[PostPlan, ...], tuple[PostPlan, ...]] = {(): ()}
         self._versions: dict[str, int] = {}
+
+    @property
+    def posts(self) -> Mapping[str, Post]:
+        """Return the table of posts by their code."""
+        return self._posts
 
     def apply(self, fact: Fact, sequence: int) -> None:
         """Take a fact of the topic in; one that is not newer than its stream is known already."""
-        if sequence <= self._versions.get(fact.subject, 0):
-            return
-        self._versions[fact.subject] = sequence
-        if isinstance(fact, PostDefined | TenureStarted | TenureEnded):
-            self._apply_to_post(fact)
+        match fact:
+            case PostDefined() | TenureStarted() | TenureEnded():
+                self._apply_to_post(fact, sequence)
+            case UnitPlaced() | UnitMoved() | UnitRenamed() | UnitClosed():
+                self._apply_to_unit(fact, sequence)
+            case _:
+                return
+
+    def _apply_to_unit(self, fact: UnitFact, sequence: int) -> None:
+        known = self.units.get(fact.unit)
+        if known is not None and sequence <= known.version:
             return
         match fact:
             case UnitPlaced():
-                self._place(fact)
+                self._place(fact, known)
             case UnitMoved():
                 self._move(self.units[fact.unit], fact.parent)
             case UnitRenamed():
                 self.units[fact.unit].name = fact.name
-            case UnitClosed():
-                self.units[fact.unit].is_closed = True
             case _:
-                return
+                self.units[fact.unit].is_closed = True
+        self.units[fact.unit].version = sequence
 
-    def _apply_to_post(self, fact: PostDefined | TenureStarted | TenureEnded) -> None:
+    def _apply_to_post(self, fact: PostDefined | TenureStarted | TenureEnded, sequence: int) -> None:
+        if sequence <= self._versions.get(fact.post, 0):
+            return
+        self._versions[fact.post] = sequence
         match fact:
             case PostDefined():
-                tenures = self.posts[fact.post].tenures if fact.post in self.posts else []
-                self.posts[fact.post] = Post(
-                    fact.post, fact.unit, fact.role, fact.rank_class, fact.portfolio, tenures
-                )
-                self._seats[fact.unit, fact.role] = fact.post
+                plan = PostPlan(role=fact.role, rank_class=fact.rank_class, portfolio=fact.portfolio)
+                self._posts.defined[fact.post] = _Definition(fact.unit, plan)
+                self._roles.setdefault(fact.unit, {})[fact.role] = fact.post
             case TenureStarted():
-                self.posts[fact.post].tenures.append(Tenure(fact.person, fact.from_at))
+                self._posts.tenures.setdefault(fact.post, []).append(Tenure(fact.person, fact.from_at))
             case TenureEnded():
-                for tenure in self.posts[fact.post].tenures:
+                for tenure in self._posts.tenures.get(fact.post, ()):
                     if tenure.person == fact.person and tenure.until_at is None:
                         tenure.until_at = fact.until_at
 
-    def _place(self, fact: UnitPlaced) -> None:
-        known = self.units.get(fact.unit)
-        if known is not None and known.parent is not None:
+    def _place(self, fact: UnitPlaced, known: Unit | None) -> None:
+        """Place a unit; strings that many units share are kept once."""
+        if known is not None:
             self._children[known.parent].pop(fact.unit, None)
+        parent, same_level = self._known_code(fact.parent), self._known_code(fact.same_level)
         self.units[fact.unit] = Unit(
-            fact.unit, fact.name, fact.kind, fact.parent, fact.same_level, fact.level, fact.zone
+            code=fact.unit,
+            name=fact.name,
+            kind=intern(fact.kind),
+            parent=parent,
+            same_level=same_level,
+            level=intern(fact.level),
+            zone=intern(fact.zone),
+            posts=self._plans.setdefault(fact.posts, fact.posts),
         )
-        if fact.parent is not None:
-            self._children.setdefault(fact.parent, {})[fact.unit] = None
-        if fact.same_level is not None:
-            self._discipline[fact.same_level] = fact.unit
+        self._children.setdefault(parent, {})[fact.unit] = None
+        if same_level is not None:
+            self._discipline[same_level] = fact.unit
+
+    def _known_code(self, code: str | None) -> str | None:
+        """Return the same code, as its own unit holds it if that is known."""
+        return self.units[code].code if code in self.units else code
 
     def _move(self, unit: Unit, parent: str | None) -> None:
-        if unit.parent is not None:
-            self._children[unit.parent].pop(unit.code, None)
-        unit.parent = parent
-        if parent is not None:
-            self._children.setdefault(parent, {})[unit.code] = None
+        self._children[unit.parent].pop(unit.code, None)
+        unit.parent = self._known_code(parent)
+        self._children.setdefault(unit.parent, {})[unit.code] = None
+
+    def children(self, code: str | None) -> Iterator[Unit]:
+        """Yield the units right below one on its own line, closed ones included; those of None are roots."""
+        for child in self._children.get(code, ()):
+            yield self.units[child]
+
+    def post_in(self, unit: str, role: str) -> str | None:
+        """Return the code of the post that bears a role in a unit, None if there is none."""
+        defined = self._roles.get(unit)
+        if defined is not None and role in defined:
+            return defined[role]
+        return f"{unit}/{role}" if any(plan.role == role for plan in self.units[unit].posts) else None
+
+    def posts_of(self, unit: str) -> list[Post]:
+        """Return the posts of a unit, those that came with it first."""
+        codes = [f"{unit}/{plan.role}" for plan in self.units[unit].posts]
+        codes += self._roles.get(unit, {}).values()
+        return [self._posts[code] for code in dict.fromkeys(codes)]
 
     def superior(self, code: str | None, levels: int = 1) -> str | None:
         """Return the unit so many levels above on its own line, None above the root."""
@@ -164,10 +257,6 @@ class Tree:
     def discipline_of(self, code: str) -> str | None:
         """Return the discipline committee of a unit's level, None if there is none."""
         return code if self.units[code].same_level else self._discipline.get(code)
-
-    def below(self, code: str) -> tuple[str, ...]:
-        """Return the units directly below a unit on its own line, closed ones included."""
-        return tuple(self._children.get(code, ()))
 
     def subtree(self, root: str) -> Iterator[Unit]:
         """Yield the open units at and below a Party committee, each followed by its discipline committee."""
@@ -210,5 +299,5 @@ class Tree:
         own = self.units[unit]
         if name == "head" and own.same_level is not None:
             name = "discipline_head"
-        post = self._seats.get((unit, name))
-        return Seat(up, unit, post, self.posts[post].holder(at) if post else None)
+        post = self.post_in(unit, name)
+        return Seat(up, unit, post, self._posts[post].holder(at) if post else None)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Generic, TypeVar
 
 import stamina
@@ -318,8 +319,8 @@ class Book(Generic[S]):
         """Let go of the states longest in memory when there are too many; only between pages."""
         surplus = len(self._records) - self._remembered
         if surplus > 0:
-            old = [s for s in self._records if s not in self._unwritten][:surplus]
-            for stream in old:
+            written = (stream for stream in self._records if stream not in self._unwritten)
+            for stream in list(islice(written, surplus)):
                 del self._records[stream]
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from inspect import isawaitable
 from typing import Any, Literal
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, ReplaceOne, UpdateOne, WriteConcern
+from pymongo import AsyncMongoClient, InsertOne, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -101,9 +101,12 @@ class MongoStore:
 
     async def write_states(self, documents: Sequence[Document]) -> None:
         """Write each state over an older one only; a newer one there is left as it is."""
+        # Nothing is older than a first version: an insert does, which costs a fraction of a guarded upsert.
         writes = [
-            ReplaceOne({"_id": document["_id"], "page": {"$lt": document["page"]}}, document, upsert=True)
-            for document in documents
+            InsertOne(one)
+            if one.get("version") == 1
+            else ReplaceOne({"_id": one["_id"], "page": {"$lt": one["page"]}}, one, upsert=True)
+            for one in documents
         ]
         with _translated():
             try:

@@ -133,11 +133,7 @@ class Service(Generic[S]):
             ElsewhereError: another replica writes this book.
             ProblemError: the business refuses a request.
         """
-        writer = self.books.get(book)
-        if writer is None:
-            address = await self.store.owner(book)
-            raise ElsewhereError(None if address == self.address else address)
-        outcomes = await writer.handle(requests)
+        outcomes = await (await self.writer(book)).handle(requests)
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.error
@@ -145,6 +141,18 @@ class Service(Generic[S]):
                 refusal = outcome.refusal
                 raise ProblemError(409, refusal.word, refusal.reason, refusal.reason_zh)
         return outcomes
+
+    async def writer(self, book: int) -> Book[S]:
+        """Return a book that is written here; a request for another one is passed on.
+
+        Raises:
+            ElsewhereError: another replica writes this book, or nobody does at this moment.
+        """
+        writer = self.books.get(book)
+        if writer is None:
+            address = await self.store.owner(book)
+            raise ElsewhereError(None if address == self.address else address)
+        return writer
 
     async def read(self, stream: str) -> S:
         """Return a stored state of a book that another replica writes; it may be a moment old."""

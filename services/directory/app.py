@@ -17,6 +17,9 @@ from shared.state import Shape
 
 SHAPE: Shape[State] = Shape(initial=initial, evolve=evolve, adapter=TypeAdapter(State), facts=FACTS)
 
+DISTANCE = 64
+"""So many pages the states may be behind: an import does not wait for them, a start folds them again."""
+
 
 def build(service: Service[Any]) -> Plan[Any]:
     """Return the plan: one book, its facts on ``directory``, a tree that follows every page."""
@@ -28,7 +31,7 @@ def build(service: Service[Any]) -> Plan[Any]:
         router=routes(service, tree),
         books=BOOK + 1,
         follow=partial(_grow, tree),
-        views=(),
+        distance=DISTANCE,
     )
 
 

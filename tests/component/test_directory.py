@@ -1,18 +1,23 @@
 """The directory alone: files are imported, and it says what has become of the tree."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contracts.directory import UnitMoved, UnitPlaced, UnitRenamed
+from contracts.directory import TenureStarted, UnitMoved, UnitPlaced, UnitRenamed
+from contracts.escalations import EscalationRaised
 from contracts.tree import Tree
 from services.directory.app import build
+from services.directory.entrypoints.files import XLSX
 from services.directory.entrypoints.http import BOOK
+from services.reminders.app import build as build_reminders
 from tests.support.hierarchy import divisions
 from tests.support.kit import pages
+from tests.support.reminders import a_duty, at
 from tests.support.running import Running
+from tests.support.workbook import a_workbook
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 COUNTY, TOWNSHIP, VILLAGE = "330305", "330305001", "330305001200"
@@ -209,6 +214,87 @@ async def test_after_a_restart_the_tree_is_exactly_what_it_was_and_what_was_said
     assert (await imports(running, a_file(u330305001200=moved)))["done"] == 0
 
 
+async def test_an_xlsx_file_is_imported_like_csv_by_what_it_is_and_by_what_it_says(tmp_path: Path) -> None:
+    header, *rows = [line.split(",") for line in a_file().splitlines()]
+    units = a_workbook(
+        [header, *([int(c), name, int(up) if up else None, level] for c, name, up, level in rows)]
+    )
+    tenures = a_workbook([["post", "person", "from"], ["33/head", "p-1", date(2025, 1, 1)]])
+    running = await directory(tmp_path)
+
+    for kind, content, media_type in (("units", units, ""), ("tenures", tenures, XLSX + "; charset=binary")):
+        headers = running.token("operator", unit="33") | {"Content-Type": media_type}
+        answer = await running.http.post(f"/v1/imports/{kind}", content=content, headers=headers)
+        assert answer.is_success, answer.text
+
+    await running.says()
+    assert (await imports(running, a_file()))["unchanged"] == len(ROWS)
+    (started,) = running.said(TenureStarted)
+    assert (started.person, started.from_at) == ("p-1", datetime(2024, 12, 31, 16, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content", "word"),
+    [("", b"PK\x03\x04", "not_xlsx"), (XLSX, b"code", "not_xlsx"), ("text/csv", b"\xff\xfe", "not_utf8")],
+)
+@pytest.mark.parametrize("kind", ["units", "tenures"])
+async def test_a_file_that_cannot_be_read_is_a_bad_request(
+    tmp_path: Path, kind: str, media_type: str, content: bytes, word: str
+) -> None:
+    running = await directory(tmp_path)
+    headers = running.token("operator", unit="33") | {"Content-Type": media_type, "Accept-Language": "zh"}
+    answer = await running.http.post(f"/v1/imports/{kind}", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, f"urn:zeren:problem:{word}")
+    assert not answer.json()["detail"].isascii()
+
+
+async def test_an_error_in_a_workbook_is_told_by_its_line_and_field(tmp_path: Path) -> None:
+    running = await directory(tmp_path, a_file())
+    workbook = a_workbook(
+        [HEADER.split(","), [], [330305003, None, 330305, "township"], [3.5, "镇", 33, "x"]]
+    )
+    answer = await running.http.post(
+        "/v1/imports/units", content=workbook, headers=running.token("operator", unit="33")
+    )
+    assert [(e["line"], e["field"], e["word"]) for e in answer.json()["errors"]] == [
+        (3, "name", "empty_name"),
+        (4, "code", "bad_code"),
+    ]
+
+
+async def test_rows_that_only_lead_to_the_others_are_not_counted(tmp_path: Path) -> None:
+    running = await directory(tmp_path)
+    answer = await imports(running, a_file(), dry_run=True, leading=4)
+    assert (answer["added"], answer["posts"], answer["renames"], answer["moves"]) == (4, 12, 0, 0)
+    assert (await post(running, a_file(), leading=-1)).status_code == 422
+
+
+async def test_f2_a_unit_imported_under_another_parent_climbs_to_its_new_superior_with_no_policy_edit(
+    tmp_path: Path,
+) -> None:
+    running = await directory(tmp_path, a_file())
+    held = [
+        f"{post['post']},p-{n},2020-01-01"
+        for n, post in enumerate(post for one in await tree(running) for post in one["posts"])
+    ]
+    await imports(running, "\n".join(["post,person,from", *held]), kind="tenures")
+    reminders = await Running("reminders", build_reminders, tmp_path / "reminders", NOW).start()
+    await reminders.hears(*running.said())
+    await reminders.hears(a_duty(unit=VILLAGE))
+    await reminders.until(at("2026-02-04 09:00"))
+    told = {fact.post for fact in reminders.said(EscalationRaised)}
+    assert {post.rpartition("/")[0].removesuffix("-dc") for post in told} == {VILLAGE}
+
+    await imports(running, f"{HEADER}\n{VILLAGE},小三盘村委会,330305002,village\n")
+    await reminders.hears(*running.said(UnitMoved))
+    await reminders.until(at("2026-02-06 09:00"))
+
+    assert {fact.post for fact in reminders.said(EscalationRaised)} - told == {
+        "330305002/head",
+        "330305002-dc/discipline_head",
+    }
+
+
 async def test_a_tree_of_several_probes_of_pages_is_whole_after_a_restart(tmp_path: Path) -> None:
     running = await directory(tmp_path, a_file())
     for n in range(150):
@@ -229,6 +315,22 @@ async def test_a_unit_outside_ones_subtree_looks_as_if_it_did_not_exist(tmp_path
     assert outside.status_code == nowhere.status_code == 404
     assert outside.json()["detail"].replace(COUNTY, "nowhere") == nowhere.json()["detail"]
     assert (await unit(running, VILLAGE, root=TOWNSHIP))["unit"] == VILLAGE
+
+
+async def test_a_replica_that_does_not_write_the_tree_judges_no_file_by_its_own(tmp_path: Path) -> None:
+    running = await directory(tmp_path, a_file())
+    await running.service._close_all({BOOK})
+
+    answers = [
+        await post(running, f"{HEADER}\n330305009,新镇,330305,township\n"),
+        await post(running, "post,person,from\n33/head,p-1,2025-01-01\n", kind="tenures"),
+        await running.get("/v1/units/33", unit="33"),
+    ]
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert (await running.http.get("/v1/units/33")).status_code == 401
+
+    await running.service._open_all({BOOK})
+    assert (await imports(running, a_file()))["unchanged"] == len(ROWS)
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -47,7 +47,15 @@ def a_page(number: int, *, book: int = 0, actor: str = "one", at: int = 0) -> Pa
 
 
 def a_state(stream: str = "b:x", *, page: int, book: int = 0, **more: Any) -> dict[str, Any]:
-    return {"_id": stream, "book": book, "page": page, "body": f"as of page {page}".encode(), **more}
+    """Return a state whose stream has had a version on each page."""
+    return {
+        "_id": stream,
+        "book": book,
+        "page": page,
+        "version": page,
+        "body": f"as of page {page}".encode(),
+        **more,
+    }
 
 
 async def test_a_page_comes_back_as_it_was_inserted(store: Any) -> None:
@@ -93,6 +101,15 @@ async def test_a_state_is_written_over_an_older_one_only_within_one_batch(store:
     found = await store.load_states(["b:ahead", "b:behind", "b:new", "b:never"])
     assert {state["_id"]: state["page"] for state in found} == {"b:ahead": 7, "b:behind": 5, "b:new": 5}
     assert {state["_id"]: state["body"] for state in found}["b:ahead"] == b"as of page 7"
+
+
+async def test_a_first_version_is_written_once_and_never_over_a_later_one(store: Any) -> None:
+    await store.write_states([a_state("b:ahead", page=2), a_state("b:twice", page=1)])
+
+    await store.write_states([a_state(f"b:{name}", page=1) for name in ("ahead", "twice", "new")])
+
+    found = await store.load_states(["b:ahead", "b:twice", "b:new"])
+    assert {state["_id"]: state["page"] for state in found} == {"b:ahead": 2, "b:twice": 1, "b:new": 1}
 
 
 async def test_a_state_that_wakes_no_more_is_found_no_more(store: Any) -> None:

@@ -662,6 +662,43 @@ MUTANTS += [
         "return () if last.person == command.person else refusals.held(state.code)",
         "pass",
     ),
+    _in(
+        "directory",
+        "posts",
+        "a post that came with its unit is unknown",
+        "    state = _known(state, tree)\n",
+        "",
+    ),
+    _in("directory", "units", "a role twice in a unit", "        if post.role in seen:", "        if False:"),
+    _in(
+        "directory",
+        "importing",
+        "rows that only lead are planned too",
+        "_plan(rows[leading:], chart, zone)",
+        "_plan(rows, chart, zone)",
+    ),
+    _in(
+        "directory",
+        "chart",
+        "planning walks the whole tree",
+        "        for start in self.rows:\n",
+        "        for start in (*self.rows, *self.tree.units):\n",
+    ),
+    Mutant(
+        "what came with a unit undoes what was defined later",
+        "contracts/tree.py",
+        "self.defined.get(code) or self._planned(code)",
+        "self._planned(code) or self.defined.get(code)",
+        ("tests/unit/directory",),
+    ),
+    Mutant(
+        "a tenure heard before its unit is lost",
+        "contracts/tree.py",
+        "                self._posts.tenures.setdefault(fact.post, []).append(",
+        "                self._posts.tenures.setdefault(fact.post, []) if fact.post not in self.posts else "
+        "self._posts.tenures.setdefault(fact.post, []).append(",
+        ("tests/unit/directory",),
+    ),
 ]
 
 MUTANTS += [
@@ -904,6 +941,13 @@ MUTANTS += [
         "duties without an occurrence are all the same",
         "occurrence=fact.occurrence or fact.duty,",
         "occurrence=fact.occurrence,",
+    ),
+    _edge(
+        "directory",
+        "entrypoints/http",
+        "a replica without the tree judges files",
+        "        await service.writer(BOOK)\n",
+        "        pass\n",
     ),
     _edge(
         "directory",

@@ -1,5 +1,6 @@
 """The rule of the directory with a memory of its own: a tree to try rules on."""
 
+import io
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 from contracts.envelope import Fact
 from contracts.refusal import Refusal
 from contracts.tree import Tree
+from services.directory.domain import importing, tenures
 from services.directory.domain.decide import decide, evolve
-from services.directory.domain.importing import ImportPlan, import_units
+from services.directory.domain.importing import ImportPlan
 from services.directory.domain.model import Command, Decision, PlaceUnit, State, initial, stream_of
+from services.directory.domain.rows import read_csv
+from services.directory.domain.tenures import NO_PLAN, TenurePlan
 
 NOW = datetime(2026, 1, 4, 1, 30, tzinfo=UTC)
 DIVISIONS = Path(__file__).parents[2] / "deploy/embedded/data/divisions-wenzhou.csv"
@@ -69,6 +73,16 @@ class Directory:
         units = sorted((u.code, u.name, u.kind, u.parent or "", u.level) for u in self.tree.units.values())
         posts = sorted((p.code, p.role, p.rank_class, p.portfolio) for p in self.tree.posts.values())
         return (*units, *posts)
+
+
+def import_units(text: str, tree: Tree) -> ImportPlan:
+    """Return the plan of a CSV file of territories."""
+    return importing.import_units(read_csv(io.StringIO(text, newline="")), tree)
+
+
+def import_tenures(text: str, tree: Tree, units: ImportPlan = NO_PLAN) -> TenurePlan:
+    """Return the plan of a CSV file of tenures."""
+    return tenures.import_tenures(read_csv(io.StringIO(text, newline="")), tree, units)
 
 
 def placed(

@@ -26,11 +26,17 @@ class Chart:
     def __init__(self, rows: Mapping[str, UnitRow], tree: Tree) -> None:
         self.rows = rows
         self.tree = tree
-        self.parents = {unit.code: unit.parent for unit in tree.units.values() if unit.same_level is None}
-        self.parents |= {row.code: row.parent for row in rows.values()}
+
+    def parent(self, code: str) -> str | None:
+        """Return the superior that a unit will have, None at a root and for what nobody knows."""
+        if code in self.rows:
+            return self.rows[code].parent
+        unit = self.tree.units.get(code)
+        return None if unit is None or unit.same_level is not None else unit.parent
 
     @cached_property
     def depths(self) -> dict[str, int]:
+        """How deep the rows will stand, and what is above them; the rest of the tree is not looked at."""
         return self._walked[0]
 
     @cached_property
@@ -42,12 +48,12 @@ class Chart:
     def _walked(self) -> tuple[dict[str, int], set[str]]:
         depths: dict[str, int] = {}
         circular: set[str] = set()
-        for start in self.parents:
+        for start in self.rows:
             path: dict[str, None] = {}
             at: str | None = start
-            while at is not None and at in self.parents and at not in depths and at not in path:
+            while at is not None and at not in depths and at not in path:
                 path[at] = None
-                at = self.parents[at]
+                at = self.parent(at)
             steps = list(path)
             if at is not None and at in path:
                 circular.update(steps[steps.index(at) :])
@@ -64,10 +70,10 @@ class Chart:
 
     def superior_discipline(self, code: str) -> str | None:
         """Return the nearest discipline committee above; a department, say, has none of its own."""
-        at = self.parents[code]
+        at = self.parent(code)
         while at is not None:
             found = self.discipline(at)
             if found is not None:
                 return found
-            at = self.parents[at]
+            at = self.parent(at)
         return None

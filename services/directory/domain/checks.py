@@ -6,8 +6,8 @@ from contracts.refusal import Refusal
 from contracts.tree import Tree
 from services.directory.domain import refusals
 from services.directory.domain.chart import COMMITTEE, SUFFIX, Chart, names
-from services.directory.domain.model import CODE, MAX_NAME
-from services.directory.domain.rows import RowError, UnitRow
+from services.directory.domain.model import CODE, MAX_NAME, is_printable
+from services.directory.domain.rows import RowError, UnitRow, duplicate_code, missing_code
 
 MAX_LEVEL = 64
 
@@ -21,7 +21,7 @@ def wrong_rows(rows: Sequence[UnitRow], chart: Chart) -> list[RowError]:
 def _wrong_fields(rows: Sequence[UnitRow]) -> Iterator[RowError]:
     for row in rows:
         if not row.code:
-            yield RowError(row.line, "code", "missing_code", "The code is missing.", "缺少代码。")
+            yield missing_code(row.line)
         elif CODE.fullmatch(row.code + SUFFIX) is None:
             yield RowError.of(row.line, "code", refusals.bad_code(row.code))
         elif row.code.endswith(SUFFIX):
@@ -41,7 +41,7 @@ def _wrong_texts(row: UnitRow) -> Iterator[RowError]:
         yield RowError(row.line, "name", "empty_name", "The name is empty.", "名称为空。")
     elif longest > MAX_NAME:
         yield _too_long(row.line, "name", len(row.name) - (longest - MAX_NAME))
-    elif not row.name.isprintable():
+    elif not is_printable(row.name):
         yield RowError.of(row.line, "name", refusals.bad_name(MAX_NAME))
     if len(row.level) > MAX_LEVEL:
         yield _too_long(row.line, "level", MAX_LEVEL)
@@ -55,13 +55,7 @@ def _duplicates(rows: Sequence[UnitRow]) -> Iterator[RowError]:
     first: dict[str, int] = {}
     for row in rows:
         if row.code and first.setdefault(row.code, row.line) != row.line:
-            yield RowError(
-                row.line,
-                "code",
-                "duplicate_code",
-                f"The code stands on line {first[row.code]} already.",
-                f"代码与第{first[row.code]}行重复。",
-            )
+            yield duplicate_code(row.line, first[row.code])
 
 
 def _wrong_places(chart: Chart) -> Iterator[RowError]:
@@ -99,10 +93,12 @@ def _bad_parent(code: str, parent: str, tree: Tree) -> Refusal | None:
 
 def _second_roots(chart: Chart) -> Iterator[RowError]:
     """Yield an error for each row that would begin a second tree: most likely its parent was forgotten."""
-    units = chart.tree.units
     new = [row for row in chart.rows.values() if row.parent is None and not _is_root(row.code, chart.tree)]
     new.sort(key=lambda row: row.line)
-    has_root = any(_is_root(code, chart.tree) and chart.parents[code] is None for code in units)
+    has_root = any(
+        _is_root(unit.code, chart.tree) and chart.parent(unit.code) is None
+        for unit in chart.tree.children(None)
+    )
     for row in new if has_root else new[1:]:
         yield RowError(row.line, "parent", "two_roots", "There is another root already.", "已有其他根单位。")
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from contracts.directory import PostPlan
 from contracts.tree import Tree
 from services.directory.domain.chart import COMMITTEE, DISCIPLINE, Chart, names
 from services.directory.domain.checks import wrong_rows
@@ -19,18 +20,19 @@ from services.directory.domain.model import (
     PlaceUnit,
     RenameUnit,
 )
-from services.directory.domain.rows import RowError, UnitRow, read_rows
+from services.directory.domain.rows import Lines, RowError, UnitRow, read_rows
 
+_HANDLER = PostPlan(role="handler", rank_class="ordinary_cadre")
 _POSTS = {
     COMMITTEE: (
-        ("head", "principal", ()),
-        ("leader_in_charge", "team_member", ("discipline",)),
-        ("handler", "ordinary_cadre", ()),
+        PostPlan(role="head", rank_class="principal"),
+        PostPlan(role="leader_in_charge", rank_class="team_member", portfolio=("discipline",)),
+        _HANDLER,
     ),
     DISCIPLINE: (
-        ("discipline_head", "principal", ()),
-        ("leader_in_charge", "team_member", ()),
-        ("handler", "ordinary_cadre", ()),
+        PostPlan(role="discipline_head", rank_class="principal"),
+        PostPlan(role="leader_in_charge", rank_class="team_member"),
+        _HANDLER,
     ),
 }
 
@@ -57,8 +59,9 @@ class ImportPlan:
 
     @property
     def posts(self) -> tuple[DefinePost, ...]:
-        """Return the posts that are new."""
-        return tuple(command for command in self.commands if isinstance(command, DefinePost))
+        """Return the posts that are new, those that come with their unit included."""
+        alone = (command for command in self.commands if isinstance(command, DefinePost))
+        return (*(_post(unit.unit, plan) for unit in self.additions for plan in unit.posts), *alone)
 
     @property
     def renames(self) -> tuple[RenameUnit, ...]:
@@ -71,33 +74,37 @@ class ImportPlan:
         return tuple(command for command in self.commands if isinstance(command, MoveUnit))
 
 
-def import_units(text: str, tree: Tree, zone: str = DEFAULT_ZONE) -> ImportPlan:
-    """Return the plan of a CSV file: code, name, parent, level, the columns and rows in any order."""
+def import_units(lines: Lines, tree: Tree, zone: str = DEFAULT_ZONE, *, leading: int = 0) -> ImportPlan:
+    """Return the plan of a file: code, name, parent, level, the columns and rows in any order.
+
+    The ``leading`` first rows only lead to the others: nothing is planned for them.
+    """
     rows: list[UnitRow] = []
     errors: list[RowError] = []
-    for item in read_rows(text):
+    for item in read_rows(lines):
         if isinstance(item, UnitRow):
             rows.append(item)
         else:
             errors.append(item)
-    return ImportPlan(errors=tuple(errors)) if errors else plan_import(rows, tree, zone)
+    return ImportPlan(errors=tuple(errors)) if errors else plan_import(rows, tree, zone, leading=leading)
 
 
-def plan_import(rows: Sequence[UnitRow], tree: Tree, zone: str = DEFAULT_ZONE) -> ImportPlan:
-    """Return what would make the tree say what the rows say."""
+def plan_import(
+    rows: Sequence[UnitRow], tree: Tree, zone: str = DEFAULT_ZONE, *, leading: int = 0
+) -> ImportPlan:
+    """Return what would make the tree say what the rows say; it looks at them and at what is above them."""
     chart = Chart({row.code: row for row in reversed(rows)}, tree)
     errors = wrong_rows(rows, chart)
-    return ImportPlan(errors=tuple(errors)) if errors else _plan(chart, zone)
+    return ImportPlan(errors=tuple(errors)) if errors else _plan(rows[leading:], chart, zone)
 
 
-def _plan(chart: Chart, zone: str) -> ImportPlan:
+def _plan(rows: Sequence[UnitRow], chart: Chart, zone: str) -> ImportPlan:
     waves: defaultdict[tuple[int, int], list[Command]] = defaultdict(list)
     unchanged = []
-    posts = _Posts(chart.tree)
-    for row in sorted(chart.rows.values(), key=lambda row: row.code):
+    for row in sorted(rows, key=lambda row: row.code):
         units = list(_units(row, chart, zone))
         changes = [_change(unit, chart.tree) for unit in units]
-        missing = [post for unit in units for post in posts.missing(unit)]
+        missing = [post for unit in units for post in _missing(unit, chart.tree)]
         for rank, change in enumerate(changes):
             waves[chart.depths[row.code], rank] += change
         waves[len(chart.depths), 0] += missing
@@ -109,11 +116,12 @@ def _plan(chart: Chart, zone: str) -> ImportPlan:
 def _units(row: UnitRow, chart: Chart, zone: str) -> Iterator[PlaceUnit]:
     """Yield the two units of a territory, on two lines."""
     name, discipline_name = names(row)
-    yield PlaceUnit(row.code, name, COMMITTEE, row.parent, None, row.level, zone)
+    yield PlaceUnit(row.code, name, COMMITTEE, row.parent, None, row.level, zone, _POSTS[COMMITTEE])
     discipline = chart.discipline(row.code)
     if discipline is not None:
         superior = chart.superior_discipline(row.code)
-        yield PlaceUnit(discipline, discipline_name, DISCIPLINE, superior, row.code, row.level, zone)
+        posts = _POSTS[DISCIPLINE]
+        yield PlaceUnit(discipline, discipline_name, DISCIPLINE, superior, row.code, row.level, zone, posts)
 
 
 def _change(wanted: PlaceUnit, tree: Tree) -> list[Command]:
@@ -128,12 +136,13 @@ def _change(wanted: PlaceUnit, tree: Tree) -> list[Command]:
     return changes
 
 
-class _Posts:
-    def __init__(self, tree: Tree) -> None:
-        self.taken = {(post.unit, post.role) for post in tree.posts.values()}
+def _missing(wanted: PlaceUnit, tree: Tree) -> Iterator[DefinePost]:
+    """Yield the posts that a known unit should have and has not; those that it has are left as they are."""
+    if wanted.unit in tree.units:
+        for plan in wanted.posts:
+            if tree.post_in(wanted.unit, plan.role) is None:
+                yield _post(wanted.unit, plan)
 
-    def missing(self, unit: PlaceUnit) -> Iterator[DefinePost]:
-        """Yield the posts that a unit should have and has not; those that it has are left as they are."""
-        for role, rank_class, portfolio in _POSTS[unit.kind]:
-            if (unit.unit, role) not in self.taken:
-                yield DefinePost(f"{unit.unit}/{role}", unit.unit, role, rank_class, portfolio)
+
+def _post(unit: str, plan: PostPlan) -> DefinePost:
+    return DefinePost(f"{unit}/{plan.role}", unit, plan.role, plan.rank_class, plan.portfolio)

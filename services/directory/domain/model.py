@@ -1,6 +1,7 @@
 """What the directory keeps of each unit and post, and what it can be asked to do."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Literal
 
 from contracts.directory import (
     PostDefined,
+    PostPlan,
     TenureEnded,
     TenureStarted,
     UnitClosed,
@@ -33,6 +35,11 @@ FACTS: dict[str, type[Fact]] = {
 """Every type that may stand in the directory's ledger."""
 
 
+def is_printable(name: str) -> bool:
+    """Tell whether a name has no control characters; a private one is a rare character of some register."""
+    return all(c.isprintable() or unicodedata.category(c) == "Co" for c in name)
+
+
 @dataclass(frozen=True, slots=True)
 class PlaceUnit:
     unit: str
@@ -42,6 +49,7 @@ class PlaceUnit:
     same_level: str | None = None
     level: str = ""
     zone: str = DEFAULT_ZONE
+    posts: tuple[PostPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ class UnitState:
     same_level: str | None = None
     level: str = ""
     zone: str = DEFAULT_ZONE
+    posts: tuple[PostPlan, ...] = ()
     state: Literal["unit"] = "unit"
 
 
@@ -120,7 +129,7 @@ class Tenure:
 
 @dataclass(frozen=True, slots=True)
 class PostState:
-    """A post without a unit is not defined yet."""
+    """A post without a unit was not defined by a fact of its own; it may have come with its unit."""
 
     code: str
     unit: str | None = None

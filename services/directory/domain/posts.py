@@ -6,7 +6,7 @@ from datetime import datetime
 from contracts.directory import PostDefined, TenureEnded, TenureStarted
 from contracts.envelope import Fact
 from contracts.refusal import Refusal
-from contracts.tree import Tree, parse_role
+from contracts.tree import Tree
 from services.directory.domain import refusals
 from services.directory.domain.model import (
     CODE,
@@ -19,9 +19,11 @@ from services.directory.domain.model import (
     StartTenure,
     Tenure,
 )
+from services.directory.domain.units import is_role
 
 
 def decide_post(state: PostState, command: PostCommand, now: datetime, tree: Tree) -> Decision:
+    state = _known(state, tree)
     if isinstance(command, DefinePost):
         return _define(state, command, now, tree)
     if state.unit is None:
@@ -29,6 +31,16 @@ def decide_post(state: PostState, command: PostCommand, now: datetime, tree: Tre
     if isinstance(command, EndTenure):
         return _end(state, state.unit, command)
     return _start(state, state.unit, command, tree)
+
+
+def _known(state: PostState, tree: Tree) -> PostState:
+    """Return the state with its definition, which the tree has if the post came with its unit."""
+    if state.unit is not None or state.code not in tree.posts:
+        return state
+    post = tree.posts[state.code]
+    return replace(
+        state, unit=post.unit, role=post.role, rank_class=post.rank_class, portfolio=post.portfolio
+    )
 
 
 def _define(state: PostState, command: DefinePost, now: datetime, tree: Tree) -> Decision:
@@ -51,7 +63,7 @@ def _bad_post(state: PostState, command: DefinePost, now: datetime, tree: Tree) 
     unit, _, name = command.post.rpartition("/")
     if unit != command.unit or CODE.fullmatch(name) is None:
         return refusals.bad_post(command.post)
-    if not _is_role(command.role):
+    if not is_role(command.role):
         return refusals.bad_role(command.role)
     refusal = _bad_unit(command.unit, tree)
     if refusal is not None:
@@ -60,13 +72,6 @@ def _bad_post(state: PostState, command: DefinePost, now: datetime, tree: Tree) 
     seat = tree.seat(command.unit, command.role, now)
     is_taken = seat.unit == command.unit and seat.post not in (None, command.post)
     return refusals.role_taken(command.unit, command.role) if is_taken else None
-
-
-def _is_role(role: str) -> bool:
-    try:
-        return parse_role(role) == (0, role)
-    except ValueError:
-        return False
 
 
 def _bad_unit(code: str, tree: Tree) -> Refusal | None:

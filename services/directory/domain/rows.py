@@ -1,8 +1,7 @@
 """The lines of an imported file, and what is wrong with them, by line and field."""
 
 import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from contracts.refusal import Refusal
@@ -44,55 +43,84 @@ class TenureRow:
     since: str
 
 
-def read_rows(text: str) -> list[UnitRow] | list[RowError]:
-    """Return the units that a file names, or everything that keeps it from being read."""
-    read = _cells(text, UNIT_COLUMNS)
-    if not isinstance(read, _Cells):
-        return read
-    return [
-        UnitRow(line, code, name, parent or None, level) for line, (code, name, parent, level) in read.lines
-    ]
+def missing_code(line: int) -> RowError:
+    return RowError(line, "code", "missing_code", "The code is missing.", "缺少代码。")
 
 
-def read_tenures(text: str) -> list[TenureRow] | list[RowError]:
-    """Return the tenures that a file names, or everything that keeps it from being read."""
-    read = _cells(text, TENURE_COLUMNS)
-    if not isinstance(read, _Cells):
-        return read
-    return [TenureRow(line, *cells) for line, cells in read.lines]
+def duplicate_code(line: int, first: int) -> RowError:
+    return RowError(
+        line,
+        "code",
+        "duplicate_code",
+        f"The code stands on line {first} already.",
+        f"代码与第{first}行重复。",
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    lines: list[tuple[int, list[str]]]
-    """Each line's number and its cells, in the order of the columns asked for."""
+Line = tuple[int, list[str]]
+"""The number of a line and its cells."""
+Lines = Iterable[Line | RowError]
+"""A file as it is read: its header, then its rows, blank ones left out; an error ends it."""
 
 
-def _cells(text: str, columns: Sequence[str]) -> _Cells | list[RowError]:
-    records: list[tuple[int, list[str]]] = []
-    try:
-        for line, record in _records(text):
-            records.append((line, record))
-    except csv.Error as error:
-        line = records[-1][0] + 1 if records else 1
-        return [RowError(line, "", "bad_csv", f"Not CSV from here on: {error}.", "自此行起不是有效的 CSV。")]
-    header = records[0][1] if records else []
-    errors = [*_wrong_header(header, columns), *_wrong_widths(records[1:], len(header))]
-    if errors:
-        return errors
-    places = [header.index(column) for column in columns]
-    return _Cells([(line, [record[place] for place in places]) for line, record in records[1:]])
-
-
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record with the line on which it begins, blank lines left out."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+def read_csv(text: Iterable[str]) -> Iterator[Line | RowError]:
+    """Yield the lines of a CSV file, read as a stream; a record counts as the line on which it begins."""
+    reader = csv.reader(text, strict=True)
     line = 1
-    for record in reader:
-        cells = [cell.strip() for cell in record]
-        if any(cells):
-            yield line, cells
-        line = reader.line_num + 1
+    try:
+        for record in reader:
+            cells = [cell.strip() for cell in record]
+            if line == 1 and cells:
+                cells[0] = cells[0].removeprefix("\ufeff").strip()
+            if any(cells):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        yield RowError(line, "", "bad_csv", f"Not CSV from here on: {error}.", "自此行起不是有效的 CSV。")
+
+
+def pick(lines: Lines, columns: Sequence[str]) -> Iterator[Line | RowError]:
+    """Yield each line's cells in the order of the columns asked for, or what is wrong with it."""
+    header: list[str] | None = None
+    places: list[int] = []
+    for item in lines:
+        if isinstance(item, RowError):
+            yield item
+            return
+        line, cells = item
+        if header is None:
+            header = cells
+            errors = list(_wrong_header(header, columns))
+            yield from errors
+            if errors:
+                return
+            places = [header.index(column) for column in columns]
+        elif len(cells) != len(header):
+            yield _wrong_width(line, len(cells), len(header))
+        else:
+            yield line, [cells[place] for place in places]
+    if header is None:
+        yield from _wrong_header([], columns)
+
+
+def read_rows(lines: Lines) -> Iterator[UnitRow | RowError]:
+    """Yield the units that a file names, and everything that keeps it from being read."""
+    for item in pick(lines, UNIT_COLUMNS):
+        if isinstance(item, RowError):
+            yield item
+        else:
+            line, (code, name, parent, level) = item
+            yield UnitRow(line, code, name, parent or None, level)
+
+
+def read_tenures(lines: Lines) -> Iterator[TenureRow | RowError]:
+    """Yield the tenures that a file names, and everything that keeps it from being read."""
+    for item in pick(lines, TENURE_COLUMNS):
+        if isinstance(item, RowError):
+            yield item
+        else:
+            line, (post, person, since) = item
+            yield TenureRow(line, post, person, since)
 
 
 def _wrong_header(header: Sequence[str], columns: Sequence[str]) -> Iterator[RowError]:
@@ -105,13 +133,11 @@ def _wrong_header(header: Sequence[str], columns: Sequence[str]) -> Iterator[Row
             yield RowError(1, column, "duplicate_column", f"Two columns {column}.", f"“{column}”列重复。")
 
 
-def _wrong_widths(records: Sequence[tuple[int, list[str]]], width: int) -> Iterator[RowError]:
-    for line, record in records:
-        if len(record) != width:
-            yield RowError(
-                line,
-                "",
-                "wrong_width",
-                f"{len(record)} fields, but the header has {width}.",
-                f"本行有{len(record)}个字段，表头有{width}个。",
-            )
+def _wrong_width(line: int, width: int, wanted: int) -> RowError:
+    return RowError(
+        line,
+        "",
+        "wrong_width",
+        f"{width} fields, but the header has {wanted}.",
+        f"本行有{width}个字段，表头有{wanted}个。",
+    )

@@ -14,7 +14,7 @@ from contracts.tree import Tree
 from services.directory.domain import refusals
 from services.directory.domain.importing import ImportPlan
 from services.directory.domain.model import PERSON, EndTenure, StartTenure, Tenure
-from services.directory.domain.rows import RowError, TenureRow, read_tenures
+from services.directory.domain.rows import Lines, RowError, TenureRow, read_tenures
 
 NO_PLAN = ImportPlan()
 
@@ -38,11 +38,11 @@ class _Claim:
     from_at: datetime
 
 
-def import_tenures(text: str, tree: Tree, units: ImportPlan = NO_PLAN) -> TenurePlan:
-    """Return the plan of a CSV file: post, person, from; *units* is what will be imported before it."""
+def import_tenures(lines: Lines, tree: Tree, units: ImportPlan = NO_PLAN) -> TenurePlan:
+    """Return the plan of a file: post, person, from; *units* is what will be imported before it."""
     rows: list[TenureRow] = []
     errors: list[RowError] = []
-    for item in read_tenures(text):
+    for item in read_tenures(lines):
         if isinstance(item, TenureRow):
             rows.append(item)
         else:
@@ -52,7 +52,7 @@ def import_tenures(text: str, tree: Tree, units: ImportPlan = NO_PLAN) -> Tenure
 
 def plan_tenures(rows: Sequence[TenureRow], tree: Tree, units: ImportPlan = NO_PLAN) -> TenurePlan:
     """Return what would make the posts be held as the rows say."""
-    claims, errors = _claims(rows, _zones(tree, units))
+    claims, errors = _claims(rows, _zones(rows, tree, units))
     commands: list[StartTenure | EndTenure] = []
     unchanged = []
     for post, claimed in sorted(claims.items()):
@@ -71,14 +71,14 @@ def plan_tenures(rows: Sequence[TenureRow], tree: Tree, units: ImportPlan = NO_P
     return TenurePlan(tuple(commands), tuple(unchanged))
 
 
-def _zones(tree: Tree, units: ImportPlan) -> dict[str, str]:
-    """Return the time zone of every post, the ones to come included."""
-    zones = {unit.code: unit.zone for unit in tree.units.values()}
-    zones |= {unit.unit: unit.zone for unit in units.additions}
-    posts = {post.code: post.unit for post in tree.posts.values()} | {
-        post.post: post.unit for post in units.posts
-    }
-    return {post: zones[unit] for post, unit in posts.items()}
+def _zones(rows: Sequence[TenureRow], tree: Tree, units: ImportPlan) -> dict[str, str]:
+    """Return the time zone of every post that rows name, the ones to come included; without the unknown."""
+    coming = {unit.unit: unit.zone for unit in units.additions}
+    zones = {post.post: coming.get(post.unit) or tree.units[post.unit].zone for post in units.posts}
+    for code in {row.post for row in rows}:
+        if code in tree.posts:
+            zones[code] = tree.units[tree.posts[code].unit].zone
+    return zones
 
 
 def _claims(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from contracts.directory import UnitClosed, UnitMoved, UnitPlaced, UnitRenamed
 from contracts.envelope import Fact
 from contracts.refusal import Refusal
-from contracts.tree import Tree
+from contracts.tree import Tree, parse_role
 from services.directory.domain import refusals
 from services.directory.domain.model import (
     CODE,
@@ -20,6 +20,7 @@ from services.directory.domain.model import (
     Status,
     UnitCommand,
     UnitState,
+    is_printable,
 )
 
 
@@ -55,6 +56,7 @@ def _place(state: UnitState, command: PlaceUnit, tree: Tree) -> Decision:
         same_level=command.same_level,
         level=command.level,
         zone=command.zone,
+        posts=command.posts,
     )
     if state.status is Status.OPEN:
         return () if evolve_unit(state, fact) == state else refusals.already_placed(state.code)
@@ -66,11 +68,30 @@ def _malformed(command: PlaceUnit) -> Refusal | None:
         return refusals.bad_code(command.unit)
     if not _is_zone(command.zone):
         return refusals.unknown_zone(command.zone)
-    return _bad_name(command.name)
+    return _bad_name(command.name) or _bad_posts(command)
+
+
+def _bad_posts(command: PlaceUnit) -> Refusal | None:
+    seen: set[str] = set()
+    for post in command.posts:
+        if not is_role(post.role):
+            return refusals.bad_role(post.role)
+        if post.role in seen:
+            return refusals.role_taken(command.unit, post.role)
+        seen.add(post.role)
+    return None
+
+
+def is_role(role: str) -> bool:
+    """Tell whether a word is a role in a unit itself."""
+    try:
+        return parse_role(role) == (0, role)
+    except ValueError:
+        return False
 
 
 def _bad_name(name: str) -> Refusal | None:
-    is_good = name.strip() and len(name) <= MAX_NAME and name.isprintable()
+    is_good = name.strip() and len(name) <= MAX_NAME and is_printable(name)
     return None if is_good else refusals.bad_name(MAX_NAME)
 
 
@@ -127,10 +148,11 @@ def _move(state: UnitState, command: MoveUnit, tree: Tree) -> Decision:
 
 
 def _close(state: UnitState, command: CloseUnit, tree: Tree) -> Decision:
-    for unit in tree.units.values():
-        if state.code in (unit.parent, unit.same_level) and not unit.is_closed:
-            return refusals.has_open_units(state.code, unit.code)
-    return (UnitClosed(unit=command.unit),)
+    below = [unit for unit in tree.children(state.code) if not unit.is_closed]
+    discipline = tree.discipline_of(state.code)
+    if discipline not in (None, state.code) and not tree.units[discipline].is_closed:
+        below.append(tree.units[discipline])
+    return refusals.has_open_units(state.code, below[0].code) if below else (UnitClosed(unit=command.unit),)
 
 
 def evolve_unit(state: UnitState, fact: Fact) -> UnitState:
@@ -145,6 +167,7 @@ def evolve_unit(state: UnitState, fact: Fact) -> UnitState:
                 fact.same_level,
                 fact.level,
                 fact.zone,
+                fact.posts,
             )
         case UnitRenamed():
             return replace(state, name=fact.name)

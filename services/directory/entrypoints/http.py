@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from contracts.tree import Tree, Unit
 from services.directory.domain.importing import ImportPlan, import_units
 from services.directory.domain.model import CloseUnit, Command, MoveUnit, PlaceUnit, stream_of, unit_of
-from services.directory.domain.rows import RowError
+from services.directory.domain.rows import Lines, RowError
 from services.directory.domain.tenures import import_tenures
+from services.directory.entrypoints.files import XLSX, BadFileError, read_file
 from shared import ids
 from shared.decider import Request as Wish
 from shared.http import Caller, ProblemError, require
@@ -19,31 +20,52 @@ from shared.service import Service
 BOOK = 0
 """The whole tree is one book: a cycle is seen only by who sees all of it."""
 SHOWN = 100
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"text/csv": {}, XLSX: {}},
+    }
+}
+"""What both imports take; FastAPI cannot see it."""
 
 
 def routes(service: Service[Any], tree: Tree) -> APIRouter:
     """Return the routes of the directory over its exact *tree*."""
-    router = APIRouter(prefix="/v1")
+
+    async def here(_: Caller) -> None:
+        """Let nobody ask a replica that does not write the tree: its own is empty or not whole."""
+        await service.writer(BOOK)
+
+    router = APIRouter(prefix="/v1", dependencies=[Depends(here)])
     importing = asyncio.Lock()
 
-    @router.post("/imports/units")
+    @router.post("/imports/units", openapi_extra=BODY)
     async def units(
         request: Request,
         caller: Caller,
         *,
         dry_run: Annotated[bool, Query(description="only say what would change")] = False,
+        leading: Annotated[
+            int,
+            Query(ge=0, description="so many first rows only lead to the others"),
+        ] = 0,
     ) -> dict[str, Any]:
-        """Import territories from CSV: code, name, parent, level; each becomes two units with posts."""
+        """Import territories: code, name, parent, level; each becomes two units with posts.
+
+        A part of a file may be sent again; what it says already is not said again.
+        """
         _operator(caller.has)
-        text = await _text(request)
+        content, media_type = await request.body(), request.headers.get("content-type", "")
         async with importing:
-            plan = await asyncio.to_thread(import_units, text, tree)
+            plan = await asyncio.to_thread(
+                lambda: import_units(_read(content, media_type), tree, leading=leading)
+            )
             _raise(plan.errors)
             _within_reach(plan.commands, tree, caller.unit)
             answer = _told(plan)
             return answer | {"done": 0} if dry_run else answer | await _do(service, plan.waves)
 
-    @router.post("/imports/tenures")
+    @router.post("/imports/tenures", openapi_extra=BODY)
     async def tenures(
         request: Request,
         caller: Caller,
@@ -52,9 +74,9 @@ def routes(service: Service[Any], tree: Tree) -> APIRouter:
     ) -> dict[str, Any]:
         """Import who holds which post: post, person, from; a new holder ends the tenure before."""
         _operator(caller.has)
-        text = await _text(request)
+        content, media_type = await request.body(), request.headers.get("content-type", "")
         async with importing:
-            plan = await asyncio.to_thread(import_tenures, text, tree)
+            plan = await asyncio.to_thread(lambda: import_tenures(_read(content, media_type), tree))
             _raise(plan.errors)
             _within_reach(plan.commands, tree, caller.unit)
             answer = {"changes": len(plan.commands), "unchanged": len(plan.unchanged)}
@@ -78,9 +100,7 @@ def routes(service: Service[Any], tree: Tree) -> APIRouter:
             raise ProblemError(404, "unknown_unit", f"There is no unit {code}.", f"单位 {code} 不存在。")
         now = service.clock.now()
         posts = [
-            {"post": post.code, "role": post.role, "person": post.holder(now)}
-            for post in tree.posts.values()
-            if post.unit == code
+            {"post": post.code, "role": post.role, "person": post.holder(now)} for post in tree.posts_of(code)
         ]
         return _unit(tree.units[code]) | {"posts": posts}
 
@@ -121,16 +141,11 @@ def _within_reach(commands: Sequence[Command], tree: Tree, root: str) -> None:
         )
 
 
-async def _text(request: Request) -> str:
+def _read(content: bytes, media_type: str) -> Lines:
     try:
-        return (await request.body()).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ProblemError(
-            400,
-            "not_utf8",
-            f"The file is not UTF-8 at byte {error.start}.",
-            f"文件第 {error.start} 字节不是 UTF-8 编码。",
-        ) from error
+        return read_file(content, media_type.partition(";")[0].strip().lower())
+    except BadFileError as error:
+        raise ProblemError(400, error.word, error.reason, error.reason_zh) from error
 
 
 def _raise(errors: Sequence[RowError]) -> None:
@@ -144,6 +159,7 @@ def _raise(errors: Sequence[RowError]) -> None:
             "bad_rows",
             f"{len(errors)} errors; nothing was imported.",
             f"共 {len(errors)} 处错误，未导入任何内容。",
+            count=len(errors),
             errors=shown,
         )
 
@@ -153,6 +169,8 @@ def _told(plan: ImportPlan) -> dict[str, Any]:
     return {
         "added": len(plan.additions),
         "posts": len(plan.posts),
+        "renames": len(plan.renames),
+        "moves": len(plan.moves),
         "renamed": [{"unit": r.unit, "name": r.name} for r in plan.renames[:SHOWN]],
         "moved": [{"unit": m.unit, "parent": m.parent} for m in plan.moves[:SHOWN]],
         "changes": len(plan.commands),

@@ -25,7 +25,7 @@ def territory(tree: Tree, committee: str) -> tuple[str, ...]:
 
 def below(tree: Tree, committee: str) -> list[str]:
     """Return the committees directly below; closed ones too, since what they owed is not forgotten."""
-    return [code for code in tree.below(committee) if tree.units[code].same_level is None]
+    return [unit.code for unit in tree.children(committee) if unit.same_level is None]
 
 
 def edge(tree: Tree, committee: str) -> Edge | None:

@@ -1,5 +1,6 @@
 """What a file of territories would change in the tree."""
 
+import io
 import random
 from time import process_time
 
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.directory.domain import importing
 from services.directory.domain.chart import SUFFIX
-from services.directory.domain.importing import ImportPlan, import_units
+from services.directory.domain.importing import ImportPlan
 from services.directory.domain.model import CloseUnit, MoveUnit, RenameUnit
-from services.directory.domain.rows import RowError, read_rows
-from tests.support.hierarchy import DIVISIONS, Directory, a_mixed_tree, divisions, placed
+from services.directory.domain.rows import read_csv
+from tests.support.hierarchy import DIVISIONS, Directory, a_mixed_tree, divisions, import_units, placed
 
 HEADER = "code,name,parent,level"
 COUNTY = f"{HEADER}\n33,浙江省,,province\n3303,温州市,33,city\n330305,洞头区,3303,county\n"
@@ -186,8 +188,8 @@ def test_who_stands_above_a_cycle_is_not_blamed_for_it() -> None:
     ],
 )
 def test_a_header_must_name_each_column_once(text: str, fields: list[str]) -> None:
-    errors = read_rows(text)
-    assert [(e.line, e.field) for e in errors if isinstance(e, RowError)] == [(1, field) for field in fields]
+    errors = import_units(text, Directory().tree).errors
+    assert [(e.line, e.field) for e in errors] == [(1, field) for field in fields]
 
 
 def test_columns_stand_in_any_order_beside_others_and_blank_lines_count() -> None:
@@ -218,6 +220,24 @@ def test_a_whole_city_is_planned_in_a_moment() -> None:
     assert process_time() - started < 1
     assert len(plan.additions) == 2 * 3_890
     assert len(plan.posts) == 6 * 3_890
+
+
+def test_rows_that_only_lead_to_the_others_are_read_and_not_planned() -> None:
+    text = f"{HEADER}\n33,浙江省,,province\n3303,温州市,33,city\n330305,洞头区,3303,county\n"
+    table = read_csv(io.StringIO(text))
+    plan = importing.import_units(table, Directory().tree, leading=2)
+    assert [unit.unit for unit in plan.additions] == ["330305", "330305-dc"]
+    assert plan.additions[1].parent == "3303-dc"
+    known = Directory().imported(text).tree
+    assert importing.import_units(read_csv(io.StringIO(text)), known, leading=2).unchanged == ("330305",)
+
+
+def test_a_rare_character_of_a_register_is_part_of_a_name_and_a_control_character_is_not() -> None:
+    assert Directory().imported(f"{HEADER}\n33,高\ue170村委会,,village\n").tree.units["33"].name == (
+        "中共高\ue170村支部委员会"
+    )
+    for name in ("高\u200b村", "高\x07村", "高\ud800村"):
+        assert errors_of(f"33,{name},,village") == [(2, "name", "bad_name")]
 
 
 @st.composite

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.directory.domain.importing import import_units
 from services.directory.domain.model import EndTenure, StartTenure
-from services.directory.domain.tenures import TenurePlan, import_tenures
-from tests.support.hierarchy import Directory
+from services.directory.domain.tenures import TenurePlan
+from tests.support.hierarchy import Directory, import_tenures, import_units
 
 HEADER = "post,person,from"
 UNITS = "code,name,parent,level\n33,浙江省,,province\n"
