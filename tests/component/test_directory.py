@@ -319,7 +319,7 @@ async def test_a_unit_outside_ones_subtree_looks_as_if_it_did_not_exist(tmp_path
 
 async def test_a_replica_that_does_not_write_the_tree_judges_no_file_by_its_own(tmp_path: Path) -> None:
     running = await directory(tmp_path, a_file())
-    await running.service._close_all({BOOK})
+    await running.service.shelf.close_all({BOOK})
 
     answers = [
         await post(running, f"{HEADER}\n330305009,新镇,330305,township\n"),
@@ -329,7 +329,7 @@ async def test_a_replica_that_does_not_write_the_tree_judges_no_file_by_its_own(
     assert [answer.status_code for answer in answers] == [503, 503, 503]
     assert (await running.http.get("/v1/units/33")).status_code == 401
 
-    await running.service._open_all({BOOK})
+    await running.service.shelf.open_all({BOOK})
     assert (await imports(running, a_file()))["unchanged"] == len(ROWS)
 
 
