@@ -11,7 +11,7 @@ from shared.clock import Reading, from_micros, monotonic, real_now, to_micros
 from shared.mongo import ClockDocument
 from shared.store import StoreUnavailableError
 
-POLLED_EVERY = 0.035
+POLLED_EVERY = 0.04
 """Seconds: asking costs the services time as well."""
 
 

@@ -30,7 +30,7 @@ class Parameters:
     acknowledges: float = 0.20
     vacant: float = 0.03
     hours: tuple[int, ...] = (9, 14)
-    lessons: tuple[int, ...] = (3, 4, 5, 6, 9, 10)
+    lessons: tuple[int, ...] = (3, 4, 5, 6)
     """Another system brings a lesson due at the end of these months, for one township of each county."""
     lesson_days: tuple[tuple[int, ...], tuple[int, ...]] = ((3, 8), (2, 6))
     """So many working days before due a lesson is held, or after it; in the afternoon."""
