@@ -45,7 +45,7 @@ class View:
         month = story.now.astimezone(ZONE).strftime("%Y-%m")
         if self._live is None and month != self._month:
             self._month = month
-            self.console.print(self._line(story), highlight=False)
+            self.console.print(self._line(story), highlight=False, soft_wrap=True)
 
     async def watch(self, story: Story) -> None:
         """Begin to ask the services, and to draw if there is a terminal."""
