@@ -14,12 +14,17 @@ from deploy.embedded.board import Board
 from deploy.embedded.parameters import ZONE
 from deploy.embedded.story import Story
 from deploy.embedded.texts import Texts
+from shared.clock import MICROSECOND
 
 WIDTH = 78
 """What is drawn fits into a terminal of 80 columns."""
+HALF = 38
 BAR = 20
-MONTH = 4
+SHORT = 10
+MONTH = 3
 SHOWN = 2
+TOP = 4
+"""Levels between a village and its province."""
 ACTS = ("proposed", "confirmed", "dismissed", "found", "submitted", "returned", "verified")
 
 
@@ -88,9 +93,10 @@ def draw(story: Story, board: Board, say: Texts) -> RenderableType:
     parts = (
         _title(story, say),
         _months(story),
-        _duties(story, board, say),
-        _ladder(story, say),
-        _rates(story, board, say),
+        _duties(board, say),
+        _people(story, say),
+        _side_by_side(_ladder(story, say), _rates(board, say)),
+        _lost(story, board, say),
         _inspection(story, say),
         _happened(story, say),
         _system(story, board, say),
@@ -121,16 +127,15 @@ def _months(story: Story) -> Text:
     for month in range(1, 13):
         begins = datetime(story.parameters.year, month, 1, tzinfo=ZONE)
         passed = min(MONTH, max(0, (now - begins).days * MONTH // 30))
-        text.append(f"{month:>2}", "bold" if now.month == month and now >= begins else "dim")
+        text.append(f" {month:>2}", "bold" if now.month == month and now >= begins else "dim")
         text.append("━" * passed, "cyan")
         text.append("─" * (MONTH - passed), "dim")
     return text
 
 
-def _duties(story: Story, board: Board, say: Texts) -> RenderableType:
+def _duties(board: Board, say: Texts) -> RenderableType:
     rates = [level["rate"] for level in board.levels]
     due, on_time, late = (sum(rate[key] for rate in rates) for key in ("due", "on_time", "late"))
-    coming = min((moment for moment in story.tally.due if moment > story.now), default=None)
     table = Table.grid(padding=(0, 1))
     table.add_row(
         Text(say("duties"), "bold"),
@@ -138,17 +143,30 @@ def _duties(story: Story, board: Board, say: Texts) -> RenderableType:
         bar(on_time, due, BAR),
         f"{say('on_time')} {on_time}  {say('late')} {late}  {say('missing')} {due - on_time - late}",
     )
-    soon = "" if coming is None else f"{say('next_due')} {_day(coming)}: {story.tally.due[coming]}"
+    return table
+
+
+def _people(story: Story, say: Texts) -> RenderableType:
     tally = story.tally
-    people = f"{say('filed')} {len(tally.filings)}  {say('lessons')} {len(tally.lessons)}"
+    done = f"{say('filed')} {len(tally.filings)}  {say('lessons')} {len(tally.lessons)}"
     notes = f"{say('told')} {tally.notices}  {say('noted')} {tally.acknowledged}"
-    return Group(table, Text(fit(f"{people}  {notes}  {soon}", WIDTH)))
+    lines = [f"{say('people')}  {done}  {notes}"]
+    coming = min((moment for moment in tally.due if moment > story.now), default=None)
+    if coming is not None:
+        lines.append(say("next_due", day=_last_day(coming), n=tally.due[coming]))
+    return Text(fit("  ".join(lines), WIDTH))
 
 
-def _day(moment: datetime) -> str:
-    """Return the day that ends at a due moment."""
-    local = moment.astimezone(ZONE)
-    return local.strftime("%m-%d") if (local.hour, local.minute) != (0, 0) else f"{local:%m-%d} 00:00"
+def _last_day(due_at: datetime) -> str:
+    """Return the last day on which a duty is in time: that of 24:00 is the one that ends."""
+    return f"{(due_at - MICROSECOND).astimezone(ZONE):%m-%d}"
+
+
+def _side_by_side(left: RenderableType, right: RenderableType) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=HALF)
+    table.add_row(left, right)
+    return table
 
 
 def _ladder(story: Story, say: Texts) -> RenderableType:
@@ -157,33 +175,37 @@ def _ladder(story: Story, say: Texts) -> RenderableType:
     most = max(levels.values(), default=0)
     table = Table.grid(padding=(0, 1))
     table.add_row(Text(say("ladder"), "bold"), "", "")
-    for level in range(4, -1, -1):
+    for level in range(TOP, -1, -1):
         name = say("levels_up", n=level) if level else say("same_unit")
-        table.add_row(f"  {name}", bar(levels[level], most, 2 * BAR, "red"), f"{levels[level]}")
+        table.add_row(f"  {name}", bar(levels[level], most, SHORT, "red"), f"{levels[level]}")
     return table
 
 
-def _rates(story: Story, board: Board, say: Texts) -> RenderableType:
+def _rates(board: Board, say: Texts) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_row(Text(say("rates"), "bold"), "", "", "")
     for item in board.levels:
         rate, name = item["rate"], "/".join(say(level) for level in item["levels"])
         part = f"{rate['on_time']}/{rate['due']}" if rate["due"] else say("no_data")
         share = f"{100 * rate['on_time'] // rate['due']} %" if rate["due"] else ""
-        table.add_row(f"  {name}", bar(rate["on_time"], rate["due"], 2 * BAR, "green"), share, part)
+        table.add_row(name, bar(rate["on_time"], rate["due"], SHORT, "green"), share, part)
+    return table
+
+
+def _lost(story: Story, board: Board, say: Texts) -> RenderableType:
     lost = [edge for edge in board.lost if edge["unit"] in story.names][:SHOWN]
     lines = [
         f"  {say('lost')}: {story.names[edge['unit']]} {edge['upper']['heat']['text']}"
         f" → {edge['lower']['heat']['text']}"
         for edge in lost
     ]
-    return Group(table, *(Text(fit(line, WIDTH), "yellow") for line in lines))
+    return Group(*(Text(fit(line, WIDTH), "yellow") for line in lines))
 
 
 def _inspection(story: Story, say: Texts) -> RenderableType:
     counts = story.tally.inspections
-    words = "  ".join(f"{say(act)} {counts[act]}" for act in ACTS)
-    lines = [Text.assemble((say("inspection"), "bold"), "  ", fit(words, WIDTH - 12))]
+    words = "  ".join(f"{say(act)} {counts[act]}" for act in ACTS if counts[act] or act in ACTS[:1])
+    lines = [Text.assemble((say("inspection"), "bold"), "  ", words, no_wrap=True, overflow="ellipsis")]
     proposal = story.tally.proposal
     if proposal is not None:
         unit = unit_name(story, proposal["unit"])
@@ -207,8 +229,8 @@ def _system(story: Story, board: Board, say: Texts) -> Text:
     p50, p99 = board.percentile(0.5), board.percentile(0.99)
     late = "" if p50 is None else say("lateness", p50=f"≤ {p50:g}", p99=f"≤ {p99:g}") + "  "
     restarts = sum(story.stack.restarts.values())
-    words = f"{late}{say('jumps')} {story.clock.jumps}  {say('restarts')} {restarts}"
-    return Text.assemble((say("system"), "bold"), "  ", fit(words, WIDTH - cell_len(say("system")) - 2))
+    jumps = f"{say('jumps')} {story.clock.jumps}  {say('restarts')} {restarts}"
+    return Text.assemble((say("system"), "bold"), "  ", late, jumps, no_wrap=True, overflow="ellipsis")
 
 
 def unit_name(story: Story, code: str) -> str:
