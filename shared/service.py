@@ -464,7 +464,8 @@ class Service(Generic[S]):
         return {
             "source": self.source,
             "now": to_micros(self.clock.now()),
-            "decided_at": max((book.at for book in books), default=0),
+            "decided_at": decided_at,
+            "pages": sum(book.head for book in books),
             "said": None if said is None else to_micros(said),
             "heard": {source: moment and to_micros(moment) for source, moment in heard.items()},
             "wakes_at": min((wake for wake in wakes if wake is not None), default=None),

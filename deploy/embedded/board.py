@@ -9,8 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.embedded.client import StuckError
 from deploy.embedded.story import Story
+from shared.clock import monotonic
 
 ASKED_EVERY = 1.0
+RESTS = 10
+"""Who asks rests so many times as long as the answer took: the view must not slow down what it shows."""
 OPENED = ("duties", "duties.duty-opened.v1", "applied")
 EDGES = 100
 LOST = (1, 5)
@@ -34,13 +37,16 @@ class Board:
     async def keep_asking(self, story: Story) -> None:
         """Ask until cancelled."""
         while True:
+            began = monotonic()
             with suppress(StuckError):
                 await self.ask(story)
-            await asyncio.sleep(ASKED_EVERY)
+            await asyncio.sleep(max(ASKED_EVERY, RESTS * (monotonic() - began)))
 
     async def ask(self, story: Story) -> None:
         """Ask the services once."""
         self._read(await story.client.metrics("reminders"))
+        if not story.tally.reports:
+            return
         top = story.parameters.top
         levels = await story.client.get("scoring", f"/v1/units/{top}/levels", "operator")
         self.levels = levels["items"]

@@ -51,16 +51,19 @@ class Hurry:
         """Wait until all have heard and said everything; return the next moment that anybody waits for.
 
         Raises:
-            StuckError: they do not come to rest.
+            StuckError: they do not come to rest, and nothing more is decided or heard.
         """
-        target, began = to_micros(self.now), monotonic()
+        target, moved_at, before = to_micros(self.now), monotonic(), None
         while True:
             progress = await self._client.progress()
             told = [one for one in progress.values() if one is not None]
             wakes = [one["wakes_at"] for one in told if one["wakes_at"] is not None]
             if len(told) == len(progress) and is_settled(told, target) and all(w > target for w in wakes):
                 return from_micros(min(wakes)) if wakes else None
-            if monotonic() - began > PATIENCE:
+            now = [(one["decided_at"], one["pages"]) for one in told]
+            if now != before:
+                moved_at, before = monotonic(), now
+            if monotonic() - moved_at > PATIENCE:
                 raise StuckError(f"not settled at {self.now.isoformat()}: {told}")
             await asyncio.sleep(POLLED_EVERY)
 

@@ -150,11 +150,11 @@ def _people(story: Story, say: Texts) -> RenderableType:
     tally = story.tally
     done = f"{say('filed')} {len(tally.filings)}  {say('lessons')} {len(tally.lessons)}"
     notes = f"{say('told')} {tally.notices}  {say('noted')} {tally.acknowledged}"
-    lines = [f"{say('people')}  {done}  {notes}"]
+    lines = [Text(fit(f"{say('people')}  {done}  {notes}", WIDTH))]
     coming = min((moment for moment in tally.due if moment > story.now), default=None)
     if coming is not None:
-        lines.append(say("next_due", day=_last_day(coming), n=tally.due[coming]))
-    return Text(fit("  ".join(lines), WIDTH))
+        lines.append(Text(say("next_due", day=_last_day(coming), n=tally.due[coming])))
+    return Group(*lines)
 
 
 def _last_day(due_at: datetime) -> str:
@@ -174,22 +174,20 @@ def _ladder(story: Story, say: Texts) -> RenderableType:
     levels = story.tally.levels
     most = max(levels.values(), default=0)
     table = Table.grid(padding=(0, 1))
-    table.add_row(Text(say("ladder"), "bold"), "", "")
     for level in range(TOP, -1, -1):
         name = say("levels_up", n=level) if level else say("same_unit")
         table.add_row(f"  {name}", bar(levels[level], most, SHORT, "red"), f"{levels[level]}")
-    return table
+    return Group(Text(say("ladder"), "bold"), table)
 
 
 def _rates(board: Board, say: Texts) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    table.add_row(Text(say("rates"), "bold"), "", "", "")
     for item in board.levels:
         rate, name = item["rate"], "/".join(say(level) for level in item["levels"])
         part = f"{rate['on_time']}/{rate['due']}" if rate["due"] else say("no_data")
         share = f"{100 * rate['on_time'] // rate['due']} %" if rate["due"] else ""
         table.add_row(name, bar(rate["on_time"], rate["due"], SHORT, "green"), share, part)
-    return table
+    return Group(Text(say("rates"), "bold"), table)
 
 
 def _lost(story: Story, board: Board, say: Texts) -> RenderableType:
