@@ -55,6 +55,7 @@ class Book(Generic[S]):
 
     Callers who come while a page is being written share the next one.
     ``distance`` is how many pages the stored states may be behind: 0 writes them with the request.
+    ``window`` is how far ahead the moments at which streams wake are in memory.
     ``marked_every`` is how many pages the mark of the written states may be behind them: so many are
     folded again at a take-over.
     """
@@ -71,6 +72,7 @@ class Book(Generic[S]):
         distance: int = 0,
         remembered: int = 200_000,
         marked_every: int = 1,
+        window: timedelta = WINDOW,
     ) -> None:
         """Make the writer; it writes nothing before ``open``."""
         self.number = number
@@ -95,6 +97,7 @@ class Book(Generic[S]):
         self._remembered = remembered
         self._marked_every = marked_every
         self._marked = 0
+        self._window = window
         self._records: dict[str, Record[S]] = {}
         self._unwritten: dict[str, None] = {}
         self._waiting: list[_Ticket] = []
@@ -353,12 +356,11 @@ class Book(Generic[S]):
         """Return the streams whose moment has come, the earliest first, and expect them no more."""
         micros = to_micros(now)
         if micros >= self._wakes_until:
-            await self._look_ahead(to_micros(now + WINDOW))
+            await self._look_ahead(to_micros(now + self._window))
         due: dict[str, None] = {}
         while self.wakes and self.wakes[0][0] <= micros:
             moment, stream = heapq.heappop(self.wakes)
-            record = self._records.get(stream)
-            if record is None or (not record.parked and self._shape.wake_at(record.body) == moment):
+            if self._is_expected(moment, stream):
                 due[stream] = None
         return list(due)
 
@@ -375,10 +377,19 @@ class Book(Generic[S]):
             self._wakes_until = stored[-1][0]
 
     async def next_wake(self) -> int | None:
-        """Return the next moment at which a stream wakes, in microseconds."""
+        """Return the next moment at which a stream wakes, in microseconds; ``due`` did not return it yet."""
+        while self.wakes and not self._is_expected(*self.wakes[0]):
+            heapq.heappop(self.wakes)
+        if self.wakes:
+            return self.wakes[0][0]
         if self._next_wake[0] != self.head:
             await self.flush()
             head = self.applied
             stored = await self._store.waking(self.number, to_micros(FAR), 1)
             self._next_wake = (head, stored[0][0] if stored else None)
         return self._next_wake[1]
+
+    def _is_expected(self, moment: int, stream: str) -> bool:
+        """Tell whether a moment still holds, as far as memory knows."""
+        record = self._records.get(stream)
+        return record is None or (not record.parked and self._shape.wake_at(record.body) == moment)

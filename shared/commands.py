@@ -20,8 +20,6 @@ from shared.settings import Settings
 from shared.state import Record, Shape
 from shared.store import Store
 
-LOADED_AT_ONCE = 500
-
 
 async def pages_of(store: Store, book: int) -> AsyncIterator[Page]:
     """Yield every page of a book, from the first one on."""
@@ -73,12 +71,7 @@ async def rebuild_states(
                 record = records.setdefault(entry.stream, shape.new(entry.stream))
                 shape.fold(record, entry, page.number)
         count += len(records)
-        streams = list(records)
-        stored = {
-            document["_id"]: document
-            for n in range(0, len(streams), LOADED_AT_ONCE)
-            for document in await store.load_states(streams[n : n + LOADED_AT_ONCE])
-        }
+        stored = {document["_id"]: document for document in await store.load_states(list(records))}
         for stream, record in records.items():
             right = shape.to_document(record, book)
             there = stored.get(stream)

@@ -22,6 +22,8 @@ from shared.ledger import Page, from_document, page_id, to_document
 from shared.store import Document, PageTakenError, StoreUnavailableError
 
 DUPLICATE_KEY = 11000
+LOOKED_UP_AT_ONCE = 200
+"""The embedded server compares each document that it finds with every value asked for."""
 Index = Sequence[tuple[str, int]]
 
 
@@ -93,10 +95,12 @@ class MongoStore:
 
     async def load_states(self, streams: Collection[str]) -> list[Document]:
         """Return the stored states of these streams."""
+        wanted = list(streams)
+        found: list[Document] = []
         with _translated():
-            found: list[Document] = await self.states.find({"_id": {"$in": list(streams)}}).to_list(
-                len(streams)
-            )
+            for n in range(0, len(wanted), LOOKED_UP_AT_ONCE):
+                part = wanted[n : n + LOOKED_UP_AT_ONCE]
+                found += await self.states.find({"_id": {"$in": part}}).to_list(len(part))
         return found
 
     async def write_states(self, documents: Sequence[Document]) -> None:

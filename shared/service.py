@@ -19,7 +19,7 @@ from contracts.topics import FACTS, PARTITIONS, TOPICS
 from contracts.tree import Tree
 from shared import deadletter, ids, logs, metrics
 from shared.access import Verifier
-from shared.book import PROBE, Book
+from shared.book import PROBE, WINDOW, Book
 from shared.clock import Clock, StoryClock, SystemClock, monotonic, to_micros
 from shared.consumer import Heard, Intake, OnFact
 from shared.decider import Decider, Outcome, Request
@@ -40,6 +40,8 @@ YOUNG, MIDDLE, OLD = 50_000, 20, 100
 """Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
 CLOCK_READ_EVERY = timedelta(milliseconds=200)
 """Who moves the hurried clock asks every process how far it is, and lets it read the clock by that."""
+HURRIED_WINDOW = timedelta(days=400)
+"""Who hurries asks for the next moment after each jump: it is better known than looked for."""
 WAITS_FOR_THE_WORLD: dict[str, Any] = {
     "on": (StoreUnavailableError, BrokerUnavailableError, OSError),
     "attempts": None,
@@ -201,6 +203,7 @@ class Service(Generic[S]):
             actor=self.actor,
             distance=self.plan.distance,
             marked_every=PROBE,
+            window=WINDOW if self._story is None else HURRIED_WINDOW,
         )
 
     def _on_open(self, book: Book[S]) -> None:
@@ -461,6 +464,8 @@ class Service(Generic[S]):
         }
         is_quiet = self.plan.wake is not None and said is not None and to_micros(said) > decided_at
         wakes = await asyncio.gather(*(book.next_wake() for book in books)) if is_quiet else []
+        if self.timer is not None and self.timer.is_busy:
+            wakes = [decided_at]
         return {
             "source": self.source,
             "now": to_micros(self.clock.now()),

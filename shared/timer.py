@@ -30,6 +30,12 @@ class Timer:
         self._books, self._clock, self._wake = books, clock, wake
         self.held: dict[int, dict[str, float]] = {}
         """Per book the streams that are to be tried again, and when (real seconds)."""
+        self._turns = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a stream whose moment has come is being woken, or is held."""
+        return self._turns > 0 or any(self.held.values())
 
     async def run(self) -> None:
         """Wake streams until cancelled."""
@@ -44,6 +50,13 @@ class Timer:
 
     async def turn(self, book: Book[Any]) -> None:
         """Wake what is due in one book, and write the one line of it if anybody spoke."""
+        self._turns += 1
+        try:
+            await self._turn(book)
+        finally:
+            self._turns -= 1
+
+    async def _turn(self, book: Book[Any]) -> None:
         held = self.held.setdefault(book.number, {})
         again = [stream for stream, at in held.items() if at <= monotonic()]
         streams = dict.fromkeys([*again, *await book.due(self._clock.now())])

@@ -16,6 +16,8 @@ from shared.workdays import Calendar
 AT_ONCE = 32
 """So many people act at the same instant; what concerns one thing is done in order."""
 NEWEST = 5
+NOTICES = 10_000
+"""Read at once: the embedded database sorts all that follow before it returns the first."""
 
 
 @dataclass(order=True, slots=True)
@@ -151,7 +153,8 @@ class People:
 
     async def read_notices(self) -> None:
         """Read what was newly told to whom; some of those told will take note on the next working day."""
-        async for notice in self._client.pages("reminders", "/v1/notices", after=self._cursor):
+        query = {"after": self._cursor, "limit": NOTICES}
+        async for notice in self._client.pages("reminders", "/v1/notices", **query):
             self._cursor = max(self._cursor, notice["cursor"])
             if notice["id"] not in self._seen:
                 self._seen.add(notice["id"])

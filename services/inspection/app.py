@@ -32,5 +32,5 @@ def build(service: Service[Any]) -> Plan[Any]:
         tell=count,
         router=routes(service, SHAPE, Calendar()),
         books=1,
-        views=([("view.unit", 1)],),
+        views=([("view.unit", 1)], [("view.is_pending", 1), ("view.unit", 1)]),
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from contracts.envelope import MAX_FACT_BYTES
 from shared import book as book_module
 from shared.book import BookLostError
+from shared.clock import to_micros
 from shared.decider import Decider, Request
 from shared.drafts import FactTooLargeError
 from shared.ledger import Page
@@ -293,6 +294,26 @@ async def test_the_appender_waits_when_the_states_are_too_far_behind(distance: i
         behind.append(book.head - book.applied)
 
     assert max(behind) == distance
+
+
+async def test_the_next_moment_within_the_window_is_known_without_asking_the_database() -> None:
+    asked: list[str] = []
+
+    async def note(name: str) -> None:
+        asked.append(name)
+
+    clock = HandClock()
+    book = await a_book(MemoryStore(pause=note), clock=clock, distance=100, window=timedelta(days=1))
+    assert await book.due(NOON) == []
+    await book.handle([a_request(name="late", rings_in=9), a_request(name="soon", rings_in=3)])
+    asked.clear()
+    first = await book.next_wake()
+    clock.moment = NOON + timedelta(microseconds=5)
+    await book.handle([Request("b:soon", Ring(), "time")])
+    second = await book.next_wake()
+
+    assert (first, second) == (to_micros(NOON) + 3, to_micros(NOON) + 9)
+    assert "waking" not in asked
 
 
 async def test_states_not_written_yet_are_never_let_go_of() -> None:

@@ -577,8 +577,8 @@ class TestWhatIsShown:
 
         assert await listed(running, by="county") == (["town.special.1", FIRST, "village-dc.special.1"], "")
         assert await listed(running, by="county", status="open") == ([FIRST], "")
-        assert await listed(running, by="county", limit=4) == (["town.special.1"], "town-dc")
-        assert (await listed(running, by="county", after="town-dc", status="proposed"))[0] == [
+        assert await listed(running, by="county", limit=1) == (["town.special.1"], "town")
+        assert (await listed(running, by="county", after="town", status="proposed"))[0] == [
             "village-dc.special.1"
         ]
         assert (await listed(running, by="town", status="proposed"))[0] == ["village-dc.special.1"]

@@ -1,6 +1,7 @@
 """The timer over several books: who may not speak yet is held, and tried again when something was heard."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -35,10 +36,10 @@ class Bell:
 class Tower:
     """Two books whose streams are due, under one timer that holds them."""
 
-    def __init__(self, books: Sequence[Book[Any]]) -> None:
-        self.books = books
+    def __init__(self, books: Sequence[Book[Any]], clock: HandClock) -> None:
+        self.books, self.clock = books, clock
         self.bell = Bell()
-        self.timer = Timer(lambda: books, clock=books[0]._clock, wake=self.bell.wake)
+        self.timer = Timer(lambda: books, clock=clock, wake=self.bell.wake)
 
     async def turn(self) -> list[str]:
         """Let every book have its turn; return the streams that were asked."""
@@ -56,7 +57,7 @@ async def tower(monkeypatch: pytest.MonkeyPatch) -> Tower:
         wish = Request(f"b:x{book.number}", Hear("ask", 0, 1), "ask")
         await book.handle([wish])
     clock.moment = NOON.replace(hour=23)
-    tower = Tower(books)
+    tower = Tower(books, clock)
     assert await tower.turn() == ["b:x1", "b:x2"]
     assert await tower.turn() == ["b:x1", "b:x2"]
     assert await tower.turn() == []
@@ -101,3 +102,22 @@ async def test_a_turn_that_fails_is_tried_again_at_once(tower: Tower) -> None:
     tower.timer._wake = wake
 
     assert await tower.turn() == ["b:x1", "b:x2"]
+
+
+async def test_a_timer_is_busy_while_it_wakes_and_as_long_as_it_holds_anybody(tower: Tower) -> None:
+    seen: list[bool] = []
+
+    async def look(_: Book[Any], streams: Sequence[str]) -> Iterable[str]:
+        seen.append(tower.timer.is_busy)
+        return ()
+
+    seen.append(tower.timer.is_busy)
+    tower.timer.held.clear()
+    seen.append(tower.timer.is_busy)
+    await tower.books[0].handle([Request("b:new", Hear("new", 0, 1), "new")])
+    tower.clock.moment += timedelta(hours=1)
+    tower.timer._wake = look
+    await tower.turn()
+    seen.append(tower.timer.is_busy)
+
+    assert seen == [True, False, True, False]

@@ -266,18 +266,19 @@ async def test_inspections_are_found_by_their_unit(settings: Settings, store: Mo
     plan: Plan[Any] = build_inspection(service)
     service.tree = Directory().imported(divisions()).tree
     await store.make_indexes(plan.views)
+    shape = plan.decider.shape
+    records = [Record(f"u{n}", shape.initial(f"u{n}"), page=1) for n in range(99)]
+    views = [{"unit": f"u{n}", "is_pending": n < 5} if n % 9 else {} for n in range(99)]
     await store.write_states(
-        [
-            {"_id": f"u{n}", "book": 0, "page": 1, "view": {"unit": f"u{n}"} if n % 9 else {}}
-            for n in range(99)
-        ]
+        [shape.to_document(one, 0) | {"view": view} for one, view in zip(records, views, strict=True)]
     )
     ear.asked.clear()
 
     for more in ({}, {"status": "proposed"}):
         await ask(settings, plan, "/v1/inspections", "inspector", unit="330305", **more)
 
-    assert [set(what["filter"]) for _, what in ear.asked] == [{"view.unit"}] * 2
+    asked = [set(what["filter"]) for _, what in ear.asked]
+    assert asked == [{"view.unit"}, {"view.unit", "view.is_pending"}]
     assert await unindexed(store, ear) == []
 
 

@@ -22,6 +22,26 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "a moment that has passed is still the next one",
+        BOOK,
+        "while self.wakes and not self._is_expected(*self.wakes[0]):",
+        "while False:",
+    ),
+    Mutant(
+        "a timer that holds somebody is at rest",
+        TIMER,
+        "return self._turns > 0 or any(self.held.values())",
+        "return self._turns > 0",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "a timer that is waking somebody is at rest",
+        TIMER,
+        "return self._turns > 0 or any(self.held.values())",
+        "return any(self.held.values())",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
         "a doubt about an insert is forgotten",
         BOOK,
         "self._doubt = self._doubt or self.undecided_since() or now",
@@ -188,8 +208,8 @@ MUTANTS = [
     Mutant(
         "an unwritten state is let go of",
         BOOK,
-        "[s for s in self._records if s not in self._unwritten]",
-        "[s for s in self._records]",
+        "(stream for stream in self._records if stream not in self._unwritten)",
+        "iter(self._records)",
     ),
     Mutant("the appender never waits", BOOK, "if self.head - self.applied > self._distance:", "if False:"),
     Mutant(
@@ -392,8 +412,8 @@ MUTANTS += [
         "reminders",
         "decide",
         "a miss is said with every rung",
-        "[_missed(opened)] if watch.status is Status.WATCHING else []",
-        "[_missed(opened)]",
+        "[_missed(opened)] if watch.status is Status.WATCHING else []\n    return [*missed, *climb",
+        "[_missed(opened)]\n    return [*missed, *climb",
     ),
     _in(
         "reminders",
@@ -795,8 +815,8 @@ MUTANTS += [
         "scoring",
         "territory",
         "a closed unit owes nothing any more",
-        "if tree.units[code].same_level is None]",
-        "if tree.units[code].same_level is None and not tree.units[code].is_closed]",
+        "if unit.same_level is None]",
+        "if unit.same_level is None and not unit.is_closed]",
     ),
 ]
 

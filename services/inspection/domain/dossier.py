@@ -124,4 +124,6 @@ class Dossier:
 
 def view(state: Dossier) -> Mapping[str, Any]:
     """Return what queries ask for; empty if there is nothing to find."""
-    return {"unit": state.unit} if state.inspections else {}
+    if not state.inspections:
+        return {}
+    return {"unit": state.unit, "is_pending": any(one.status is Status.PROPOSED for one in state.inspections)}

@@ -77,17 +77,19 @@ def _add_queries(router: APIRouter, desk: Desk, shape: Shape[Dossier]) -> None:
         """Return the inspections of the units at and below *unit*, a number of units at a time."""
         desk.reader(unit, caller)
         tree = desk.service.tree
-        codes = sorted(u.code for u in tree.subtree(tree.committee_of(unit)) if u.code > after)
-        part = codes[: min(limit, UNITS_AT_ONCE)]
-        documents = await desk.service.store.find_states({"view.unit": {"$in": part}})
-        dossiers = [shape.from_document(document).body for document in documents]
+        where: dict[str, Any] = {"view.unit": {"$gt": after}}
+        if status is Status.PROPOSED:
+            where["view.is_pending"] = True
+        dossiers = [shape.from_document(one).body for one in await desk.service.store.find_states(where)]
+        found = [dossier for dossier in dossiers if tree.is_within(dossier.unit, unit)]
+        part = found[: min(limit, UNITS_AT_ONCE)]
         items = [
             item
-            for dossier in dossiers
-            for found, item in inspections(dossier, sees_all=desk.sees_all(dossier.unit, caller))
-            if status in (None, found)
+            for dossier in part
+            for stands, item in inspections(dossier, sees_all=desk.sees_all(dossier.unit, caller))
+            if status in (None, stands)
         ]
-        return {"items": items, "after": part[-1] if len(codes) > len(part) else ""}
+        return {"items": items, "after": part[-1].unit if len(found) > len(part) else ""}
 
 
 def _answer(outcome: Outcome, inspection: str) -> dict[str, Any]:

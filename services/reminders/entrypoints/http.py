@@ -78,7 +78,7 @@ def routes(service: Service[Any], read: Read, calendar: Calendar) -> APIRouter:
         caller: Caller,
         post: str | None = None,
         after: str = "",
-        limit: int = Query(100, ge=1, le=1000),
+        limit: int = Query(100, ge=1, le=10_000),
     ) -> dict[str, Any]:
         """Return the notices of a post, or of the whole subtree to an operator, from behind a cursor."""
         allowed = caller.has("operator") or (post is not None and caller.has(f"post:{post}"))

@@ -108,7 +108,7 @@ class TestWhatIsProposed:
 
     def test_only_a_dossier_with_an_inspection_is_found_by_queries(self) -> None:
         assert view(noted(ONE, TWO)) == {}
-        assert view(proposed()) == {"unit": UNIT}
+        assert view(proposed()) == {"unit": UNIT, "is_pending": True}
 
 
 def decided_by(state: Dossier, miss: Evidence, trigger: object) -> list[object]:
