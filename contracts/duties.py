@@ -10,6 +10,10 @@ POLICIES = ("double-report/1", "rectification/1", "verification/1", "standard/1"
 """The ladders that a duty may name, by name and version; what they hold is data of reminders."""
 
 
+OURS = ("rectification", "verification")
+"""First words of the ids of our own duties; no foreign system may be an owner of this name."""
+
+
 class Line(StrEnum):
     """Which of the two responsibilities a duty belongs to; exactly one (mission F3)."""
 

@@ -1,10 +1,11 @@
 """What the registry of topics says is what the services do."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
+from contracts.envelope import Fact
 from contracts.topics import PARTITIONS, TOPICS
 from services.directory.app import build as build_directory
 from services.inspection.app import build as build_inspection
@@ -73,3 +74,23 @@ def test_only_a_topic_that_none_of_our_services_writes_is_foreign(plans: dict[st
 
 def test_every_service_is_named_as_its_folder(plans: dict[str, Plan[Any]]) -> None:
     assert {name: plan.name for name, plan in plans.items()} == {name: name for name in BUILDERS}
+
+
+def test_every_private_fact_of_a_service_can_be_read_from_its_ledger(plans: dict[str, Plan[Any]]) -> None:
+    private = [fact for fact in facts_below(Fact) if fact.topic is None and not fact.__subclasses__()]
+    own = [fact for fact in private if fact.__module__.startswith("services.")]
+    for fact in own:
+        name = fact.__module__.split(".")[1]
+        assert plans[name].decider.shape.facts.get(fact.type) is fact, fact
+    assert {fact.__module__.split(".")[1] for fact in own} >= {
+        "inspection",
+        "reminders",
+        "reporting",
+        "scoring",
+    }
+
+
+def facts_below(base: type[Fact]) -> Iterator[type[Fact]]:
+    for fact in base.__subclasses__():
+        yield fact
+        yield from facts_below(fact)

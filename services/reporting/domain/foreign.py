@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from contracts.duties import POLICIES, DutyFulfilled, DutyOpened, DutyRefused
+from contracts.duties import OURS, POLICIES, DutyFulfilled, DutyOpened, DutyRefused
 from contracts.duties_in import DutyBrought
 from contracts.envelope import Fact
 from contracts.refusal import Refusal
@@ -72,7 +72,7 @@ class ForeignDuty:
 def owner_of(duty: str) -> str | None:
     """Return whose duty it is, None if no foreign duty can be called so."""
     match = _DUTY.fullmatch(duty)
-    return match[1] if match else None
+    return match[1] if match and match[1] not in OURS else None
 
 
 def find(tree: Tree, unit: str, root: str) -> Found:

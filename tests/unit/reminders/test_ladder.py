@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 
+from contracts import duties
 from contracts.tree import parse_role
 from services.reminders.domain.ladder import POLICIES, Policy, Rung, reminder_at, rung, rung_at
 from tests.support.reminders import CALENDAR, DUE, at
@@ -74,3 +75,7 @@ def test_every_role_of_a_ladder_can_be_resolved_and_every_hold_is_a_hold(policy:
         assert all(parse_role(role) for role in rung(policy, k).roles)
         assert rung(policy, k).holds >= 1
     assert parse_role(policy.reminder_role)
+
+
+def test_every_ladder_may_be_named_by_a_duty_and_no_other() -> None:
+    assert set(POLICIES) == set(duties.POLICIES)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from contracts.duties import POLICIES, DutyFulfilled, DutyOpened, DutyRefused, Line
+from contracts.duties import OURS, POLICIES, DutyFulfilled, DutyOpened, DutyRefused, Line
 from contracts.duties_in import DutyBrought
 from contracts.refusal import Refusal
 from contracts.reports import ReportFiled
@@ -348,3 +348,9 @@ class TestTheState:
             state = then.state
         kinds = [type(fact) for fact in facts if not isinstance(fact, DutyRefused)]
         assert kinds in ([], [DutyOpened], [DutyOpened, DutyFulfilled])
+
+
+@pytest.mark.parametrize("word", OURS)
+def test_no_foreign_system_owns_a_name_of_our_own_duties(word: str) -> None:
+    assert owner_of(f"{word}.330305001.special.1.1.1") is None
+    assert owner_of(f"{word}s.330305001") == f"{word}s"
