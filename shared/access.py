@@ -24,6 +24,7 @@ class Identity(BaseModel):
     """The root of the subtree: a unit's code."""
     roles: tuple[str, ...] = ()
     """operator: import, schedules, dead letters; filer: file for units; post:<code>: act for a post;
+    inspector: decide on inspections of units below his own;
     duties:<kind>: bring duties of a kind, as their owner ``sub``."""
 
     def has(self, role: str) -> bool:
