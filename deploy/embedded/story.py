@@ -97,10 +97,10 @@ class Story:
 
     async def play(self) -> None:
         """Play the story to its end: from each wanted moment to the next."""
-        await self.people.plan_filings()
         while True:
             wanted = await self.clock.settle()
-            await self.people.plan_filings()
+            if self.now.astimezone(ZONE).year >= self.parameters.year:
+                await self.people.plan_filings()
             await self.people.read_notices()
             await self.inspectors.look(self.now)
             moments = [moment for moment in (wanted, self.people.next_at) if moment is not None]
