@@ -38,6 +38,9 @@ from shared.timer import Timer, Wake
 S = TypeVar("S")
 YOUNG, MIDDLE, OLD = 50_000, 20, 100
 """Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
+DRAINED_WITHIN = 10.0
+CANCELLED_AGAIN_AFTER = 0.5
+"""Seconds of real time."""
 CLOCK_READ_EVERY = timedelta(milliseconds=200)
 """Who moves the hurried clock asks every process how far it is, and lets it read the clock by that."""
 HURRIED_WINDOW = timedelta(days=400)
@@ -488,12 +491,15 @@ class Service(Generic[S]):
     ) -> None:
         """Finish what is at hand: no more in, then pages, states and relay, then the connections."""
         server.should_exit = True
-        await broker.stop()
-        for task in tasks[1:]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DRAINED_WITHIN):
+                await broker.stop()
+                await asyncio.wait(tasks[:1])
+        except TimeoutError as error:
+            log.warning("not_stopped", reason=repr(error))
+        await end(tasks)
+        try:
+            async with asyncio.timeout(DRAINED_WITHIN):
                 for book in self.opened():
                     await book.flush()
                 await self.relay.drain()
@@ -505,6 +511,14 @@ class Service(Generic[S]):
         await outlet.stop()
         await disconnect(self.client)
         log.info("stopped")
+
+
+async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Cancel tasks until they have ended: a driver may take a cancellation for a lost connection, once."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCELLED_AGAIN_AFTER)
 
 
 def tune() -> None:

@@ -66,3 +66,26 @@ async def test_a_batch_and_a_tick_are_one_line_each_and_hold_no_text_of_a_fact(t
     ticks = [line for line in lines if line["event"] == "tick"]
     assert {line["held"] for line in ticks} == {0}
     assert duty.title not in str(lines)
+
+
+async def test_a_job_whose_driver_takes_its_cancellation_for_a_lost_connection_ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service_module, "CANCELLED_AGAIN_AFTER", 0.01)
+    lost = 0
+
+    async def job() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost += 1
+                if lost > 2:
+                    raise
+
+    jobs = [asyncio.ensure_future(job())]
+    await asyncio.sleep(0)
+    await service_module.end(jobs)
+
+    assert (jobs[0].cancelled(), lost) == (True, 3)
