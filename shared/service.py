@@ -468,7 +468,7 @@ class Service(Generic[S]):
         is_quiet = self.plan.wake is not None and said is not None and to_micros(said) > decided_at
         wakes = await asyncio.gather(*(book.next_wake() for book in books)) if is_quiet else []
         if self.timer is not None and self.timer.is_busy:
-            wakes = [decided_at]
+            wakes = [0]
         return {
             "source": self.source,
             "now": to_micros(self.clock.now()),
