@@ -80,6 +80,7 @@ class Book(Generic[S]):
         self.applied = 0
         self.said = 0
         self.incarnation = ""
+        self.page_size = MAX_ENTRIES
         self.tail: deque[Page] = deque(maxlen=512)
         """The newest pages, so that the relay need not read them again."""
         self.wakes: list[tuple[int, str]] = []
@@ -208,28 +209,60 @@ class Book(Generic[S]):
         outcomes: list[Outcome] = []
         lost = 0
         while len(outcomes) < len(todo):
-            rest = todo[len(outcomes) : len(outcomes) + MAX_ENTRIES]
-            part = [(request, max(at, self._since)) for request, at in rest]
-            await self._load(dict.fromkeys(request.stream for request, _ in part))
-            drafts, entries, decided = self._drafts.decide(self._records, part, self.head + 1)
             try:
-                if entries:
-                    page = await self._append(entries, self._clock.now())
-                    self._records |= drafts
-                    self._settle(page, drafts)
-                elif await self._store.read_pages(self.number, [self.head + 1]):
-                    raise PageTakenError
+                await self._write_pages(todo, outcomes)
             except PageTakenError:
                 lost += 1
                 if lost > 3 or not self.is_open:
                     _answer(tickets, outcomes)
                     raise BookLostError(self.number) from None
                 await self._fence()
-                continue
-            outcomes.extend(decided)
         if self.head - self.applied > self._distance:
             await self.flush()
         _answer(tickets, outcomes)
+
+    async def _write_pages(self, todo: Sequence[tuple[Request, datetime]], outcomes: list[Outcome]) -> None:
+        """Add the outcomes that *todo* still lacks; while a page is inserted, the next is decided on it.
+
+        What was decided on a page that is lost is lost with it.
+        """
+        ahead: dict[str, Record[S]] = {}
+        unproven: list[Outcome] = []
+        inserting = asyncio.ensure_future(asyncio.sleep(0))
+        done, number = len(outcomes), self.head + 1
+        try:
+            while done < len(todo):
+                part = todo[done : done + self.page_size]
+                streams = dict.fromkeys(request.stream for request, _ in part)
+                await self._load(streams)
+                records = {stream: ahead.get(stream) or self._records[stream] for stream in streams}
+                drafts, entries, decided = self._drafts.decide(records, part, number, self._since)
+                done += len(decided)
+                unproven += decided
+                if entries:
+                    await inserting
+                    inserting = asyncio.ensure_future(self._put(drafts, entries, unproven, outcomes))
+                    ahead, unproven, number = drafts, [], number + 1
+                await asyncio.sleep(0)
+            await inserting
+        finally:
+            await asyncio.gather(inserting, return_exceptions=True)
+        if unproven and await self._store.read_pages(self.number, [self.head + 1]):
+            raise PageTakenError
+        outcomes.extend(unproven)
+
+    async def _put(
+        self,
+        drafts: dict[str, Record[S]],
+        entries: Sequence[Entry],
+        decided: Sequence[Outcome],
+        outcomes: list[Outcome],
+    ) -> None:
+        """Make a page of what was decided: it proves that all before it was decided on the newest state."""
+        page = await self._append(entries, self._clock.now())
+        self._records |= drafts
+        self._settle(page, drafts)
+        outcomes.extend(decided)
 
     # -- keeping ----------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from contracts.envelope import MAX_FACT_BYTES, Fact, encode
 from shared import ids
@@ -28,25 +28,19 @@ PARKED = Refusal(
 )
 
 
-class _Decision(NamedTuple):
-    """What one request comes to: the answer, the events of its entry, and what is remembered by it."""
-
-    outcome: Outcome
-    events: Sequence[Event] = ()
-    source: tuple[str, int] | None = None
+Decision = tuple[Outcome, Sequence[Event], tuple[str, int] | None]
+"""What one request comes to: the answer, the events of its entry, and what is remembered by it."""
 
 
 def _is_applied(record: Record[Any], source: tuple[str, int] | None) -> bool:
     return source is not None and record.seen.get(source[0], NOTHING_SEEN).has(source[1])
 
 
-def _known(record: Record[Any], source: tuple[str, int] | None) -> str | None:
+def _known(record: Record[Any], source: tuple[str, int]) -> str | None:
     """Return what became of a fact that was heard before, None if it was not.
 
     A dead letter that comes again counts again: who stopped because of it stops again, until it is replayed.
     """
-    if source is None:
-        return None
     letters = [letter.source for letter in record.parked]
     if source in letters:
         return "parked" if letters.index(source) else "dead_letter"
@@ -63,9 +57,15 @@ class Drafts(Generic[S]):
         self._source = source
 
     def decide(
-        self, records: Mapping[str, Record[S]], part: Sequence[tuple[Request, datetime]], page: int
+        self,
+        records: Mapping[str, Record[S]],
+        part: Sequence[tuple[Request, datetime]],
+        page: int,
+        since: datetime,
     ) -> tuple[dict[str, Record[S]], list[Entry], list[Outcome]]:
         """Decide requests on drafts of *records* until the page of this number is full.
+
+        None is judged as of a moment before *since*.
 
         Return the drafts that changed, the entries of the page, and an outcome for each request decided.
         """
@@ -73,9 +73,9 @@ class Drafts(Generic[S]):
         entries: list[Entry] = []
         outcomes: list[Outcome] = []
         size, salt = 0, ids.salts(len(part))
-        for n, (request, now) in enumerate(part):
+        for n, (request, at) in enumerate(part):
             record = (drafts.get(request.stream) or records[request.stream]).draft()
-            outcome, events, source = self._decide_one(record, request, now)
+            outcome, events, source = self._decide_one(record, request, max(at, since))
             weight = sum([len(event.value) for event in events]) + 400
             if size + weight > MAX_PAGE_BYTES and entries:
                 break
@@ -87,21 +87,28 @@ class Drafts(Generic[S]):
             record.version += 1
             record.page = page
             if source is not None:
-                record.seen[source[0]] = record.seen.get(source[0], NOTHING_SEEN).plus(source[1])
-            said = (record.correlation, source, tuple(events))
-            content = (request.stream, record.version, request.cause, *said)
+                heard = record.seen.get(source[0], NOTHING_SEEN).plus(source[1])
+                record.seen = record.seen | {source[0]: heard}
+            content = (
+                request.stream,
+                record.version,
+                request.cause,
+                record.correlation,
+                source,
+                tuple(events),
+            )
             entries.append(Entry(*content, salt[n], digest(salt[n], *content)))
         return drafts, entries, outcomes
 
-    def _decide_one(self, record: Record[S], request: Request, now: datetime) -> _Decision:
-        known = _known(record, request.source)
+    def _decide_one(self, record: Record[S], request: Request, now: datetime) -> Decision:
+        known = None if request.source is None else _known(record, request.source)
         if known is not None:
-            return _Decision(Outcome(known, state=record.body))
+            return Outcome(known, state=record.body), (), None
         record.correlation = record.correlation or request.correlation or request.stream
         if isinstance(request.command, Replay):
             return self._replay(record, request, request.command, now)
         if record.parked and request.record is None:
-            return _Decision(Outcome("refused", refusal=PARKED, state=record.body))
+            return Outcome("refused", refusal=PARKED, state=record.body), (), None
         if isinstance(request.command, Park):
             return self._park(record, request, request.command.reason, now)
         if record.parked:
@@ -110,18 +117,18 @@ class Drafts(Generic[S]):
             decided = self._decider.decide(record.body, request.command, now)
             if isinstance(decided, Refusal):
                 source = request.source if request.record is not None else None
-                return _Decision(Outcome("refused", refusal=decided, state=record.body), (), source)
+                return Outcome("refused", refusal=decided, state=record.body), (), source
             events = self._take(record, decided, request.cause, now)
         except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad request harms no other
             if request.record is None:
-                return _Decision(Outcome("failed", error=error, state=record.body))
+                return Outcome("failed", error=error, state=record.body), (), None
             return self._park(record, request, f"{type(error).__name__}: {error}", now)
         result = "applied" if events else "nothing"
-        return _Decision(Outcome(result, tuple(decided), state=record.body), events, request.source)
+        return Outcome(result, tuple(decided), state=record.body), events, request.source
 
     def _park(
         self, record: Record[S], request: Request, reason: str, now: datetime, result: str = "dead_letter"
-    ) -> _Decision:
+    ) -> Decision:
         """Keep a record in its stream's state and say it among the dead letters; it is not *seen* by that."""
         if request.record is None:
             raise TypeError("only a record can be parked")
@@ -129,12 +136,12 @@ class Drafts(Generic[S]):
         events = self._take(record, [letter], request.cause, now)
         key = letter.key_text if letter.key_text is not None else request.stream
         said = Event(f"{request.record.topic}-dlq", "dead-letter", key, request.record.value, reason)
-        return _Decision(Outcome(result, (letter,), state=record.body), [*events, said])
+        return Outcome(result, (letter,), state=record.body), [*events, said], None
 
-    def _replay(self, record: Record[S], request: Request, replay: Replay, now: datetime) -> _Decision:
+    def _replay(self, record: Record[S], request: Request, replay: Replay, now: datetime) -> Decision:
         """Take the first dead letter out and apply it in the same entry; it stays first if it fails again."""
         if not record.parked:
-            return _Decision(Outcome("nothing", state=record.body))
+            return Outcome("nothing", state=record.body), (), None
         letter = record.parked[0]
         try:
             again = replay.read(letter.record())
@@ -152,13 +159,14 @@ class Drafts(Generic[S]):
             taken = DeadLetterReplayed(stream=request.stream, origin=letter.origin)
             events = self._take(record, [taken, *facts], again.cause if again else request.cause, now)
         except Exception as error:  # noqa: BLE001 the dead-letter edge again: the letter stays where it is
-            return _Decision(Outcome("failed", error=error, state=record.body))
-        return _Decision(Outcome("applied", facts, state=record.body), events, source)
+            return Outcome("failed", error=error, state=record.body), (), None
+        return Outcome("applied", facts, state=record.body), events, source
 
     def _take(self, record: Record[S], facts: Sequence[Fact], cause: str, now: datetime) -> list[Event]:
         """Serialise facts and let them change the record, all or none."""
         events: list[Event] = []
-        sequences, body, parked = dict(record.sequences), record.body, record.parked
+        sequences, body, parked = record.sequences, record.body, record.parked
+        record.sequences = sequences.copy()
         try:
             for fact in facts:
                 key = fact.subject

@@ -163,17 +163,17 @@ class KafkaOutlet:
         try:
             pending = []
             builders: dict[tuple[str, int], Any] = {}
-            for record in records:
-                tp = (record.topic, record.partition)
-                key = None if record.key is None else record.key.encode()
-                headers = [] if record.reason is None else [("dlq-reason", record.reason.encode())]
-                builder = builders.get(tp) or builders.setdefault(tp, producer.create_batch())
-                if builder.append(timestamp=None, key=key, value=record.value, headers=headers) is None:
-                    pending.append(
-                        await producer.send_batch(builder, record.topic, partition=record.partition)
-                    )
+            for topic, partition, name, value, reason in records:
+                key = None if name is None else name.encode()
+                headers = None if reason is None else [("dlq-reason", reason.encode())]
+                tp = (topic, partition)
+                builder = builders.get(tp)
+                if builder is None:
                     builder = builders[tp] = producer.create_batch()
-                    builder.append(timestamp=None, key=key, value=record.value, headers=headers)
+                if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                    pending.append(await producer.send_batch(builder, topic, partition=partition))
+                    builder = builders[tp] = producer.create_batch()
+                    builder.append(timestamp=None, key=key, value=value, headers=headers)
             for (topic, partition), builder in builders.items():
                 pending.append(await producer.send_batch(builder, topic, partition=partition))
             await asyncio.gather(*pending)

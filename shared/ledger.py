@@ -71,10 +71,10 @@ def digest(  # noqa: PLR0917 in the order in which it is hashed
     """Return the salted digest of an entry: with salt and bodies erased it still stands in the chain."""
     h = hashlib.sha256(salt)
     h.update(to_json((stream, version, cause, correlation, source)))
-    for event in events:
+    for topic, type_, key, value, reason in events:
         # The length comes first: else bytes could be moved from one event to the next, unnoticed.
-        h.update(to_json((event.topic, event.type, event.key, event.reason, len(event.value))))
-        h.update(event.value)
+        h.update(to_json((topic, type_, key, reason, len(value))))
+        h.update(value)
     return h.digest()
 
 
@@ -120,19 +120,19 @@ def to_document(page: Page) -> dict[str, Any]:
         "_id": page.id,
         "entries": [
             {
-                "stream": e.stream,
-                "version": e.version,
-                "cause": e.cause,
-                "correlation": e.correlation,
-                "source": e.source,
-                "salt": e.salt,
-                "digest": e.digest,
+                "stream": stream,
+                "version": version,
+                "cause": cause,
+                "correlation": correlation,
+                "source": source,
+                "salt": salt,
+                "digest": digest,
                 "events": [
                     {"topic": topic, "type": type_, "key": key, "value": value, "reason": reason}
-                    for topic, type_, key, value, reason in e.events
+                    for topic, type_, key, value, reason in events
                 ],
             }
-            for e in page.entries
+            for stream, version, cause, correlation, source, events, salt, digest in page.entries
         ],
         "actor": page.actor,
         "at": page.at,

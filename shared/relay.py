@@ -13,7 +13,7 @@ from shared.ids import partition_of
 from shared.ledger import Page
 from shared.store import Store, StoreUnavailableError
 
-PAGES_AT_ONCE = 32
+PAGES_AT_ONCE = 8
 SOONER = 10
 """After pages Said comes so many times sooner than without."""
 MARKED_EVERY = 1.0
@@ -128,18 +128,12 @@ class Relay:
             return False
         await self._outlet.send(
             [
-                Outbound(
-                    event.topic,
-                    partition_of(event.key, self._partitions),
-                    event.key,
-                    event.value,
-                    event.reason,
-                )
+                Outbound(topic, partition_of(key, self._partitions), key, value, reason)
                 for _, pages in work
                 for page in pages
                 for entry in page.entries
-                for event in entry.events
-                if event.topic is not None
+                for topic, _, key, value, reason in entry.events
+                if topic is not None
             ]
         )
         for book, pages in work:

@@ -105,15 +105,15 @@ class Record(Generic[S]):
     parked: tuple[DeadLetter, ...] = ()
 
     def draft(self) -> "Record[S]":
-        """Return a copy to decide on."""
+        """Return a copy to decide on; who changes a mapping of it puts a new one there."""
         return Record(
             self.stream,
             self.body,
             self.page,
             self.version,
             self.correlation,
-            self.sequences.copy(),
-            self.seen.copy(),
+            self.sequences,
+            self.seen,
             self.parked,
         )
 

@@ -112,6 +112,78 @@ async def test_what_a_request_decides_is_kept_as_a_whole_or_not_at_all() -> None
     assert (await book.peek("b:x")).count == 0
 
 
+class TestDecidingAhead:
+    """While a page is being inserted, the next one is decided on what that one will have changed."""
+
+    async def test_the_next_page_is_decided_while_one_is_inserted_and_stands_on_it(self) -> None:
+        database, decided = MemoryDatabase(), []
+        plain = toy(Noted, Chimed)
+        seen_at_insert: list[int] = []
+
+        def decide(state: Any, command: Any, now: Any) -> Any:
+            decided.append(command)
+            return plain.decide(state, command, now)
+
+        async def note(name: str) -> None:
+            if name == "page_inserted":
+                await asyncio.sleep(0.01)
+                seen_at_insert.append(len(decided))
+
+        book = await a_book(MemoryStore(database, note), decider=replace(plain, decide=decide))
+        book.page_size = 2
+        await book.handle([a_request(cause=f"ask-{n}") for n in range(5)])
+
+        assert [len(page.entries) for page in await pages(MemoryStore(database))] == [0, 2, 2, 1]
+        assert seen_at_insert[1:] == [4, 5, 5]
+        assert (await book.peek("b:x")).count == 5
+
+    async def test_what_was_decided_on_a_lost_page_is_decided_again(self) -> None:
+        database = MemoryDatabase()
+        other = await a_book(MemoryStore(database), actor="other")
+        others = ["of the other"]
+
+        async def meanwhile(name: str) -> None:
+            if name == "insert_page" and others:
+                await other._fence()
+                await other.handle([a_request(cause=others.pop())])
+
+        book = await a_book(MemoryStore(database))
+        book._store = MemoryStore(database, meanwhile)
+        book.page_size = 2
+        outcomes = await book.handle([a_request(cause=f"ask-{n}") for n in range(5)])
+
+        assert [outcome.result for outcome in outcomes] == ["applied"] * 5
+        assert (await book.peek("b:x")).count == 6
+        causes = [entry.cause for entry in await entries(MemoryStore(database))]
+        assert causes == ["of the other", *(f"ask-{n}" for n in range(5))]
+
+    async def test_a_page_being_inserted_is_waited_for_when_the_next_cannot_be_loaded(self) -> None:
+        database, passed = MemoryDatabase(), []
+
+        async def pause(name: str) -> None:
+            passed.append(name)
+            if name == "insert_page":
+                await asyncio.sleep(0.01)
+            elif name == "load_states" and "insert_page" in passed:
+                raise StoreUnavailableError(name)
+
+        book = await a_book(MemoryStore(database))
+        book._store = MemoryStore(database, pause)
+        book.page_size = 1
+        with pytest.raises(StoreUnavailableError):
+            await book.handle([a_request(name="x"), a_request(name="y")])
+
+        assert (book.head, (await book.peek("b:x")).count) == (2, 1)
+
+    async def test_a_state_stands_at_the_page_that_changed_it(self) -> None:
+        database = MemoryDatabase()
+        book = await a_book(MemoryStore(database))
+        book.page_size = 1
+        await book.handle([a_request(name=f"x{n}") for n in range(3)])
+
+        assert [database.states[f"b:x{n}"]["page"] for n in range(3)] == [2, 3, 4]
+
+
 @pytest.mark.parametrize(("at", "inserts"), [("insert_page", 2), ("page_inserted", 1)])
 async def test_a_failed_insert_is_settled_by_reading_the_page(at: str, inserts: int) -> None:
     database = MemoryDatabase()

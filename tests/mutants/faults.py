@@ -98,9 +98,7 @@ MUTANTS = [
         "self._settle(await self._append([], self._clock.now()), ())",
         "pass",
     ),
-    Mutant(
-        "moments from before the fence are kept", BOOK, "(request, max(at, self._since))", "(request, at)"
-    ),
+    Mutant("moments from before the fence are kept", DRAFTS, "request, max(at, since))", "request, at)"),
     Mutant(
         "the clock is not read anew behind the fence",
         BOOK,
@@ -123,7 +121,7 @@ MUTANTS = [
         "            if not there:",
         "            if False:",
     ),
-    Mutant("a page of any length", BOOK, "len(outcomes) + MAX_ENTRIES", "len(outcomes) + 10**9"),
+    Mutant("a page of any length", BOOK, "done + self.page_size", "done + 10**9"),
     Mutant("a page of any size", DRAFTS, "if size + weight > MAX_PAGE_BYTES and entries:", "if False:"),
     Mutant(
         "callers never share a page",
@@ -131,7 +129,7 @@ MUTANTS = [
         "self._writing, self._waiting = self._waiting, []",
         "self._writing, self._waiting = [ticket], [one for one in self._waiting if one is not ticket]",
     ),
-    Mutant("digest does not cover events", LEDGER, "        h.update(event.value)", "        pass"),
+    Mutant("digest does not cover events", LEDGER, "        h.update(value)", "        pass"),
     Mutant(
         "digest does not cover what was heard",
         LEDGER,
@@ -158,14 +156,51 @@ MUTANTS = [
     Mutant(
         "refused without reading the head",
         BOOK,
-        "elif await self._store.read_pages(self.number, [self.head + 1]):",
-        "elif False:",
+        "if unproven and await self._store.read_pages(self.number, [self.head + 1]):",
+        "if False:",
     ),
     Mutant(
         "decided on the state itself, not on a draft",
         DRAFTS,
         "record = (drafts.get(request.stream) or records[request.stream]).draft()",
         "record = drafts.get(request.stream) or records[request.stream]",
+    ),
+    Mutant(
+        "a draft changes what its origin holds",
+        DRAFTS,
+        "        record.sequences = sequences.copy()\n",
+        "",
+    ),
+    Mutant(
+        "a draft changes what its origin has seen",
+        DRAFTS,
+        "record.seen = record.seen | {source[0]: heard}",
+        "record.seen[source[0]] = heard",
+    ),
+    # Deciding the next page while one is inserted.
+    Mutant(
+        "the next page is decided on what the page before it has changed",
+        BOOK,
+        "ahead.get(stream) or self._records[stream]",
+        "self._records[stream]",
+    ),
+    Mutant(
+        "two pages are inserted at once",
+        BOOK,
+        "                    await inserting\n                    inserting =",
+        "                    inserting =",
+    ),
+    Mutant(
+        "a page being inserted is left to itself",
+        BOOK,
+        "            await asyncio.gather(inserting, return_exceptions=True)",
+        "            pass",
+    ),
+    Mutant(
+        "states of one page are told to stand at another",
+        BOOK,
+        "drafts, [], number + 1",
+        "drafts, [], number",
     ),
     Mutant(
         "half of a decision is kept",
@@ -355,8 +390,8 @@ MUTANTS = [
     Mutant(
         "parking is applying",
         DRAFTS,
-        "return _Decision(Outcome(result, (letter,), state=record.body), [*events, said])",
-        "return _Decision(Outcome(result, (letter,), state=record.body), [*events, said], request.source)",
+        "return Outcome(result, (letter,), state=record.body), [*events, said], None",
+        "return Outcome(result, (letter,), state=record.body), [*events, said], request.source",
     ),
     Mutant(
         "a dead letter may be parked twice",

@@ -208,6 +208,7 @@ class Process:
             distance=0 if self.kind == "a" else 5,
             remembered=3,
         )
+        book.page_size = 2
         self.books[number] = book
         try:
             await book.open()
