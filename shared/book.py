@@ -25,7 +25,7 @@ PROBE = 64
 FLUSHED_AT_ONCE = 500
 WINDOW = timedelta(minutes=10)
 WINDOW_LIMIT = 50_000
-FAR = datetime(9999, 1, 1, tzinfo=UTC)
+FAR = to_micros(datetime(9999, 1, 1, tzinfo=UTC))
 
 
 class BookLostError(Exception):
@@ -55,7 +55,7 @@ class Book(Generic[S]):
 
     Callers who come while a page is being written share the next one.
     ``distance`` is how many pages the stored states may be behind: 0 writes them with the request.
-    ``window`` is how far ahead the moments at which streams wake are in memory.
+    ``window`` is how far ahead the moments at which streams wake are in memory; all of them if None.
     ``marked_every`` is how many pages the mark of the written states may be behind them: so many are
     folded again at a take-over.
     """
@@ -72,7 +72,7 @@ class Book(Generic[S]):
         distance: int = 0,
         remembered: int = 200_000,
         marked_every: int = 1,
-        window: timedelta = WINDOW,
+        window: timedelta | None = WINDOW,
     ) -> None:
         """Make the writer; it writes nothing before ``open``."""
         self.number = number
@@ -348,7 +348,7 @@ class Book(Generic[S]):
                         del self._unwritten[stream]
             self.applied = head
             if head - self._marked >= self._marked_every:
-                await self._store.set_marks(self.number, {"applied": head})
+                await self._store.set_marks({self.number: {"applied": head}})
                 self._marked = head
 
     def _forget(self) -> None:
@@ -365,7 +365,7 @@ class Book(Generic[S]):
         async with self._turn:
             await self.flush()
             if self._marked < self.applied:
-                await self._store.set_marks(self.number, {"applied": self.applied})
+                await self._store.set_marks({self.number: {"applied": self.applied}})
 
     def undecided_since(self) -> datetime | None:
         """Return the moment of the oldest request whose page is not yet known to be durable."""
@@ -389,7 +389,7 @@ class Book(Generic[S]):
         """Return the streams whose moment has come, the earliest first, and expect them no more."""
         micros = to_micros(now)
         if micros >= self._wakes_until:
-            await self._look_ahead(to_micros(now + self._window))
+            await self._look_ahead(FAR if self._window is None else to_micros(now + self._window))
         due: dict[str, None] = {}
         while self.wakes and self.wakes[0][0] <= micros:
             moment, stream = heapq.heappop(self.wakes)
@@ -415,10 +415,12 @@ class Book(Generic[S]):
             heapq.heappop(self.wakes)
         if self.wakes:
             return self.wakes[0][0]
+        if self._wakes_until == FAR:
+            return None
         if self._next_wake[0] != self.head:
             await self.flush()
             head = self.applied
-            stored = await self._store.waking(self.number, to_micros(FAR), 1)
+            stored = await self._store.waking(self.number, FAR, 1)
             self._next_wake = (head, stored[0][0] if stored else None)
         return self._next_wake[1]
 

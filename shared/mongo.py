@@ -147,15 +147,17 @@ class MongoStore:
             found: Document | None = await self._marks.find_one({"_id": book})
         return found or {}
 
-    async def set_marks(self, book: int, marks: Mapping[str, Any]) -> None:
-        """Set marks of a book; what was applied never goes back."""
-        update: Document = {"$set": {key: value for key, value in marks.items() if key != "applied"}}
-        if "applied" in marks:
-            update = {"$max": {"applied": marks["applied"]}} | (
-                {"$set": update["$set"]} if update["$set"] else {}
-            )
+    async def set_marks(self, marks: Mapping[int, Mapping[str, Any]]) -> None:
+        """Set marks of books; what was applied never goes back."""
+        writes = []
+        for book, mine in marks.items():
+            applied = {key: value for key, value in mine.items() if key == "applied"}
+            others = {key: value for key, value in mine.items() if key != "applied"}
+            update = ({"$max": applied} if applied else {}) | ({"$set": others} if others else {})
+            writes.append(UpdateOne({"_id": book}, update, upsert=True))
         with _translated():
-            await self._marks.bulk_write([UpdateOne({"_id": book}, update, upsert=True)])
+            if writes:
+                await self._marks.bulk_write(writes)
 
     async def find_states(self, where: Mapping[str, Any]) -> list[Document]:
         """Return the states that an indexed query finds, in order of their stream."""

@@ -159,11 +159,8 @@ class Relay:
             return
         self._marked_at = monotonic()
         moved = [(b, b.said) for b in self._books() if self._marked.get(b.number) != b.said]
-        await asyncio.gather(
-            *(
-                self._store.set_marks(b.number, {"said": said, "incarnation": b.incarnation})
-                for b, said in moved
-            )
+        await self._store.set_marks(
+            {book.number: {"said": said, "incarnation": book.incarnation} for book, said in moved}
         )
         self._marked.update((book.number, said) for book, said in moved)
 

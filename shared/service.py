@@ -46,8 +46,6 @@ CANCELLED_AGAIN_AFTER = 0.5
 """Seconds of real time."""
 CLOCK_READ_EVERY = timedelta(milliseconds=200)
 """Who moves the hurried clock asks every process how far it is, and lets it read the clock by that."""
-HURRIED_WINDOW = timedelta(days=400)
-"""Who hurries asks for the next moment after each jump: it is better known than looked for."""
 WAITS_FOR_THE_WORLD: dict[str, Any] = {
     "on": (StoreUnavailableError, BrokerUnavailableError, OSError),
     "attempts": None,
@@ -209,7 +207,8 @@ class Service(Generic[S]):
             actor=self.actor,
             distance=self.plan.distance,
             marked_every=PROBE,
-            window=WINDOW if self._story is None else HURRIED_WINDOW,
+            # Who hurries asks for the next moment after each jump: it is better known than looked for.
+            window=WINDOW if self._story is None else None,
         )
 
     def _on_open(self, book: Book[S]) -> None:

@@ -46,5 +46,5 @@ class Store(Protocol):
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book: ``applied``, ``said``, ``incarnation``."""
 
-    async def set_marks(self, book: int, marks: Mapping[str, Any]) -> None:
-        """Set marks of a book."""
+    async def set_marks(self, marks: Mapping[int, Mapping[str, Any]]) -> None:
+        """Set marks of books; those of one book all at once."""

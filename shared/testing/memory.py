@@ -106,13 +106,14 @@ class MemoryStore:
         await self._pause("marks_read")
         return found
 
-    async def set_marks(self, book: int, marks: Mapping[str, Any]) -> None:
-        """Set marks of a book; what was applied never goes back."""
-        await self._pause("set_marks")
-        there = self.database.marks.setdefault(book, {})
-        applied = max(marks.get("applied", 0), there.get("applied", 0))
-        there.update({**marks, "applied": applied})
-        await self._pause("marks_set")
+    async def set_marks(self, marks: Mapping[int, Mapping[str, Any]]) -> None:
+        """Set marks of books, one after the other; what was applied never goes back."""
+        for book, mine in marks.items():
+            await self._pause("set_marks")
+            there = self.database.marks.setdefault(book, {})
+            applied = max(mine.get("applied", 0), there.get("applied", 0))
+            there.update({**mine, "applied": applied})
+            await self._pause("marks_set")
 
 
 class MemoryBroker:

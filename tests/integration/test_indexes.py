@@ -164,7 +164,7 @@ async def test_the_queries_of_the_kit_are_indexed(store: MongoStore, ear: Ear) -
     await store.waking(0, 25, 10)
     await store.waking(0, FAR, 1)
     await store.parked(0, 10)
-    await store.set_marks(0, {"applied": 1, "said": 1})
+    await store.set_marks({0: {"applied": 1, "said": 1}})
     await store.marks(0)
     await store.newest_at(0)
     await store.claim(0, "one", "here:1", timedelta(minutes=1))

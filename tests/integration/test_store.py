@@ -136,16 +136,16 @@ async def test_the_earliest_wake_first_and_only_those_of_the_book(store: Any) ->
 
 
 async def test_what_was_applied_never_goes_back(store: Any) -> None:
-    await store.set_marks(0, {"applied": 5})
-    await store.set_marks(0, {"applied": 3})
+    await store.set_marks({0: {"applied": 5}})
+    await store.set_marks({0: {"applied": 3}})
 
     assert (await store.marks(0))["applied"] == 5
 
 
 async def test_what_was_said_may_go_back_when_a_broker_comes_back_empty(store: Any) -> None:
-    await store.set_marks(0, {"applied": 5})
-    await store.set_marks(0, {"said": 9, "incarnation": "first"})
-    await store.set_marks(0, {"said": 0, "incarnation": "second"})
+    await store.set_marks({0: {"applied": 5}})
+    await store.set_marks({0: {"said": 9, "incarnation": "first"}})
+    await store.set_marks({0: {"said": 0, "incarnation": "second"}})
 
     marks = await store.marks(0)
     assert (marks["applied"], marks["said"], marks["incarnation"]) == (5, 0, "second")
@@ -207,7 +207,7 @@ async def test_a_document_that_is_there_is_not_inserted_again(mongo: MongoStore)
 async def test_the_newest_page_is_found_behind_the_states(mongo: MongoStore) -> None:
     for number in range(1, 71):
         await mongo.insert_page(a_page(number, at=number))
-    await mongo.set_marks(0, {"applied": 2})
+    await mongo.set_marks({0: {"applied": 2}})
 
     assert await mongo.newest_at(0) == 70
     assert await mongo.newest_at(1) == 0

@@ -226,13 +226,13 @@ MUTANTS = [
         BOOK,
         "            head, streams = self.head, list(self._unwritten)\n",
         "            head, streams = self.head, list(self._unwritten)\n"
-        '            await self._store.set_marks(self.number, {"applied": head})\n',
+        '            await self._store.set_marks({self.number: {"applied": head}})\n',
     ),
     Mutant(
         "applied is marked for pages that came meanwhile",
         BOOK,
-        'await self._store.set_marks(self.number, {"applied": head})',
-        'await self._store.set_marks(self.number, {"applied": self.head})',
+        'await self._store.set_marks({self.number: {"applied": head}})',
+        'await self._store.set_marks({self.number: {"applied": self.head}})',
     ),
     Mutant(
         "a state that moved meanwhile counts as written",

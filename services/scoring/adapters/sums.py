@@ -1,6 +1,6 @@
 """Sums over the stored rows: one query by an index, less the work that came back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,9 @@ from shared.mongo import Index, MongoStore
 from shared.state import Shape
 
 MANY = 5_000
-"""More units than this are not named in a query: all are summed, and the others left out."""
+"""More units than this are not named in queries: all are summed, and the others left out."""
+NAMED_AT_ONCE = 200
+"""The embedded server compares each row that it finds with every unit named."""
 VIEWS: tuple[Index, ...] = (
     [("view.unit", 1), ("view.due_at", 1)],
     [("view.due_at", 1)],
@@ -61,23 +63,25 @@ class Sums:
         return {zone: {"view.due_at": _due_in(part.window, zone, as_of), **where} for zone in zones}
 
     async def _sum(self, units: Collection[str] | None, where: Mapping[str, Any]) -> dict[str, Rate]:
-        named = None if units is None or len(units) > MANY else sorted(units)
-        query = dict(where) if named is None else {"view.unit": {"$in": named}, **where}
-        came_back = await self._came_back(named, query)
-        if came_back:
-            query["_id"] = {"$nin": sorted(came_back)}
-        sums = await self._store.sum_states(query, "view.unit", SUMMED)
-        rates = {unit: Rate(*(row[field] for field in SUMMED)) for unit, row in sums.items()}
-        for shown in came_back.values():
-            rates[shown["unit"]] = rates.get(shown["unit"], Rate()) + Rate(0, shown["due"])
-        wanted = None if units is None or named is not None else set(units)
-        return {unit: rate for unit, rate in rates.items() if wanted is None or unit in wanted}
+        rates: dict[str, Rate] = {}
+        returned = await self._returns(units)
+        for named in _parts(units):
+            query = dict(where) if named is None else {"view.unit": {"$in": named}, **where}
+            mine = returned.keys() if named is None else {one for one in returned if one[0] in named}
+            came_back = await self._came_back(mine, query)
+            if came_back:
+                query["_id"] = {"$nin": sorted(came_back)}
+            sums = await self._store.sum_states(query, "view.unit", SUMMED)
+            rates |= {unit: Rate(*(row[field] for field in SUMMED)) for unit, row in sums.items()}
+            for shown in came_back.values():
+                rates[shown["unit"]] = rates.get(shown["unit"], Rate()) + Rate(0, shown["due"])
+        wanted = rates.keys() if units is None else set(units)
+        return {unit: rate for unit, rate in rates.items() if unit in wanted}
 
     async def _came_back(
-        self, units: Collection[str] | None, query: Mapping[str, Any]
+        self, known: Collection[Return], query: Mapping[str, Any]
     ) -> dict[str, Mapping[str, Any]]:
         """Return the views of the rows of a query whose work came back: they count as due only."""
-        known = await self._returns(units)
         if not known:
             return {}
         where = {"_id": {"$in": sorted({duty for _, duty in known})}, **query}
@@ -85,10 +89,12 @@ class Sums:
         return {duty: shown for duty, shown in found.items() if (shown["unit"], duty) in known}
 
     async def _returns(self, units: Collection[str] | None) -> dict[Return, str]:
+        """Return the work that came back: it is little, and found by itself unless one unit is asked for."""
         where: dict[str, Any] = {"view.continues": {"$gt": ""}}
-        if units is not None:
-            where = {"view.unit": {"$in": sorted(units)}, **where}
-        return returns(self._row(document) for document in await self._store.find_states(where))
+        if units is not None and len(units) == 1:
+            where = {"view.unit": next(iter(units)), **where}
+        found = [self._row(document) for document in await self._store.find_states(where)]
+        return returns(row for row in found if units is None or row.unit in units)
 
     def _row(self, document: Mapping[str, Any]) -> Row:
         row: Row = self._shape.from_document(document).body
@@ -96,6 +102,14 @@ class Sums:
 
     def _zone(self, unit: str) -> str:
         return self._tree.units[unit].zone if unit in self._tree.units else ""
+
+
+def _parts(units: Collection[str] | None) -> Sequence[Sequence[str] | None]:
+    """Return the units to name in each query, None where none is named."""
+    if units is None or len(units) > MANY:
+        return [None]
+    named = sorted(set(units))
+    return [named[n : n + NAMED_AT_ONCE] for n in range(0, len(named), NAMED_AT_ONCE)]
 
 
 def _due_in(window: str, zone: str, as_of: datetime) -> dict[str, int]:

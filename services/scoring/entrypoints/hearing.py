@@ -33,7 +33,7 @@ class Hearing:
         """Mark how far was heard on these partitions, and let heat begin."""
         if HEAT_BOOK in books:
             await self._begin()
-        await asyncio.gather(*(self._mark(number) for number in books))
+        await self._mark(books)
 
     async def as_of(self) -> datetime | None:
         """Return the moment before which all that was decided about any duty stands in the database.
@@ -64,15 +64,17 @@ class Hearing:
         mark = (await self._service.store.marks(partition)).get("heard")
         return None if mark is None else from_micros(mark)
 
-    async def _mark(self, number: int) -> None:
-        book, moment = self._service.books.get(number), self._through(number)
-        if book is None or moment is None:
-            return
-        if monotonic() - self._marked_at.get(number, -MARKED_EVERY) < MARKED_EVERY:
-            return
-        self._marked_at[number] = monotonic()
-        await book.flush()
-        await self._service.store.set_marks(number, {"heard": to_micros(moment)})
+    async def _mark(self, numbers: Collection[int]) -> None:
+        """Mark how far was heard on partitions, once the rows heard are stored."""
+        marks = {}
+        for book in self._service.opened():
+            number, moment = book.number, self._through(book.number)
+            is_fresh = monotonic() - self._marked_at.get(number, -MARKED_EVERY) < MARKED_EVERY
+            if number in numbers and moment is not None and not is_fresh:
+                self._marked_at[number] = monotonic()
+                await book.flush()
+                marks[number] = {"heard": to_micros(moment)}
+        await self._service.store.set_marks(marks)
 
     async def _begin(self) -> None:
         """Let the first month of heat begin; what has begun changes nothing."""
