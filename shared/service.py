@@ -39,6 +39,8 @@ from shared.timer import Timer, Wake
 S = TypeVar("S")
 YOUNG, MIDDLE, OLD = 50_000, 20, 100
 """Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
+FLUSHED_EVERY = 1.0
+"""Seconds of real time: a stream that changes again meanwhile is written once."""
 TURN = 0.0005
 """Seconds after which a thread lets another one run."""
 DRAINED_WITHIN = 10.0
@@ -378,7 +380,7 @@ class Service(Generic[S]):
 
     async def _flush_often(self) -> None:
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(FLUSHED_EVERY)
             for book in self.opened():
                 with suppress(StoreUnavailableError):
                     await book.settle_doubt()

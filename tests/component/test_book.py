@@ -388,6 +388,31 @@ async def test_the_next_moment_within_the_window_is_known_without_asking_the_dat
     assert "waking" not in asked
 
 
+async def test_who_has_all_moments_in_memory_asks_the_database_for_none() -> None:
+    asked: list[str] = []
+
+    async def note(name: str) -> None:
+        asked.append(name)
+
+    clock, database = HandClock(), MemoryDatabase()
+    before = await a_book(MemoryStore(database), clock=clock)
+    await before.handle([a_request(name="stored", rings_in=9)])
+    book = await a_book(MemoryStore(database, note), clock=clock, distance=100, window=None)
+    assert await book.due(NOON) == []
+    asked.clear()
+    moments = [await book.next_wake()]
+    await book.handle([a_request(name="soon", rings_in=3)])
+    moments.append(await book.next_wake())
+    clock.moment = NOON + timedelta(days=4000)
+    due = await book.due(clock.moment)
+    await book.handle([Request(stream, Ring(), "time") for stream in due])
+    moments.append(await book.next_wake())
+
+    assert due == ["b:soon", "b:stored"]
+    assert moments == [to_micros(NOON) + 9, to_micros(NOON) + 3, None]
+    assert "waking" not in asked
+
+
 async def test_states_not_written_yet_are_never_let_go_of() -> None:
     store = MemoryStore()
     book = await a_book(store, distance=100, remembered=1)

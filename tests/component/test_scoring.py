@@ -332,15 +332,16 @@ class TestLevels:
         ]
         assert (await asked(running, "levels", "p-1-1"))["items"][0]["levels"] == ["county"]
 
+    @pytest.mark.parametrize("limit", ["MANY", "NAMED_AT_ONCE"])
     async def test_more_units_than_a_query_names_add_up_all_the_same(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
     ) -> None:
         again = a_duty("p-1.2026-01.0/2", "p-1", JANUARY, continues="p-1.2026-01.0")
         running = await scoring(tmp_path, *hot_above("2026-01"), again)
         await running.until(JANUARY + DAY)
         named = [await asked(running, "levels", unit, window="2026-01") for unit in ("p", "p-1")]
 
-        monkeypatch.setattr(sums, "MANY", 1)
+        monkeypatch.setattr(sums, limit, 1)
 
         assert [await asked(running, "levels", unit, window="2026-01") for unit in ("p", "p-1")] == named
         assert named[1]["items"][0]["rate"] == {

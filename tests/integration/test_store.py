@@ -142,6 +142,15 @@ async def test_what_was_applied_never_goes_back(store: Any) -> None:
     assert (await store.marks(0))["applied"] == 5
 
 
+async def test_marks_of_several_books_are_set_together(store: Any) -> None:
+    await store.set_marks({})
+    await store.set_marks({0: {"applied": 5, "said": 4}, 1: {"said": 2, "incarnation": "first"}})
+
+    first, second = await store.marks(0), await store.marks(1)
+    assert (first["applied"], first["said"]) == (5, 4)
+    assert (second["said"], second["incarnation"]) == (2, "first")
+
+
 async def test_what_was_said_may_go_back_when_a_broker_comes_back_empty(store: Any) -> None:
     await store.set_marks({0: {"applied": 5}})
     await store.set_marks({0: {"said": 9, "incarnation": "first"}})
