@@ -12,7 +12,7 @@ from deploy.embedded.story import Story
 from shared.clock import monotonic
 
 ASKED_EVERY = 1.0
-RESTS = 10
+RESTS = 20
 """Who asks rests so many times as long as the answer took: the view must not slow down what it shows."""
 OPENED = ("duties", "duties.duty-opened.v1", "applied")
 EDGES = 100

@@ -15,7 +15,7 @@ from shared.state import Shape
 
 MANY = 5_000
 """More units than this are not named in queries: all are summed, and the others left out."""
-NAMED_AT_ONCE = 200
+NAMED_AT_ONCE = 50
 """The embedded server compares each row that it finds with every unit named."""
 VIEWS: tuple[Index, ...] = (
     [("view.unit", 1), ("view.due_at", 1)],
