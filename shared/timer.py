@@ -40,13 +40,17 @@ class Timer:
     async def run(self) -> None:
         """Wake streams until cancelled."""
         while True:
-            try:
-                for book in list(self._books()):
-                    await self.turn(book)
-            except (BookLostError, StoreUnavailableError) as error:
-                log.warning("timer_waits", reason=str(error))
-                await asyncio.sleep(AGAIN_AFTER)
-            await asyncio.sleep(self._pause())
+            told = await asyncio.gather(*map(self._try_turn, list(self._books())))
+            await asyncio.sleep(self._pause() if all(told) else AGAIN_AFTER)
+
+    async def _try_turn(self, book: Book[Any]) -> bool:
+        """Wake what is due in one book; tell whether it could be written. No book waits for another."""
+        try:
+            await self.turn(book)
+        except (BookLostError, StoreUnavailableError) as error:
+            log.warning("timer_waits", book=book.number, reason=str(error))
+            return False
+        return True
 
     async def turn(self, book: Book[Any]) -> None:
         """Wake what is due in one book, and write the one line of it if anybody spoke."""

@@ -1,5 +1,6 @@
 """The timer over several books: who may not speak yet is held, and tried again when something was heard."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 
 from shared import timer as timer_module
-from shared.book import Book
+from shared.book import Book, BookLostError
 from shared.decider import Request
+from shared.store import StoreUnavailableError
 from shared.testing.memory import MemoryStore
 from shared.timer import Timer
 from tests.support.kit import NOON, HandClock, a_book
@@ -120,3 +122,29 @@ async def test_a_timer_is_busy_while_it_wakes_and_as_long_as_it_holds_anybody(to
     await tower.turn()
 
     assert (while_held, at_rest, set(seen), tower.timer.is_busy) == (True, False, {True}, False)
+
+
+@pytest.mark.parametrize("trouble", [None, BookLostError(1), StoreUnavailableError("away")])
+async def test_no_book_waits_for_another(trouble: Exception | None) -> None:
+    clock, woken = HandClock(), asyncio.Event()
+    books = [await a_book(MemoryStore(), number=number, clock=clock) for number in (1, 2)]
+    for book in books:
+        await book.handle([Request(f"b:x{book.number}", Hear("ask", 0, 1), "ask")])
+    clock.moment = NOON.replace(hour=23)
+
+    async def wake(book: Book[Any], _: Sequence[str]) -> Iterable[str]:
+        if book.number == 2:
+            woken.set()
+        elif trouble is not None:
+            raise trouble
+        else:
+            await asyncio.Event().wait()
+        return ()
+
+    running = asyncio.ensure_future(Timer(lambda: books, clock=clock, wake=wake).run())
+
+    await asyncio.wait_for(woken.wait(), 5)
+
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
