@@ -34,6 +34,8 @@ INCARNATION = "zeren-incarnation"
 """One record lies here, written when the topics are made: it names the data that the broker holds."""
 BATCH_BYTES = 512 * 1024
 DEAD_LETTERS_KEPT = timedelta(days=366)
+DEAD_LETTER_BYTES = 16 * 1024 * 1024
+"""As much as the database takes as one document; Kafka's own limit is 1 MiB as others compressed it."""
 COMMIT_EVERY = 1.0
 """Seconds: offsets behind which nothing but Said lies need not be committed at once."""
 LOOKED_EVERY = 1.0
@@ -109,11 +111,12 @@ async def _connected(client: Any) -> AsyncIterator[Any]:
 
 
 def _kept(name: str) -> dict[str, str]:
-    """Return how long a topic is kept, as Kafka wants it said."""
+    """Return how long a topic is kept and how large a dead letter may be, as Kafka wants it said."""
     topic = TOPICS.get(name)
     kept = topic.retention if topic is not None else DEAD_LETTERS_KEPT
     millis = -1 if kept is None else kept // timedelta(milliseconds=1)
-    return {"retention.ms": str(millis), "cleanup.policy": "delete"}
+    larger = {} if topic is not None else {"max.message.bytes": str(DEAD_LETTER_BYTES)}
+    return {"retention.ms": str(millis), "cleanup.policy": "delete", **larger}
 
 
 async def read_incarnation(address: str) -> str | None:
