@@ -30,8 +30,8 @@ import: $(RUN) ## import units or tenures, e.g. ARGS="china-division-2.7.0.tgz" 
 test: $(DEV) ## run every test on the embedded servers / 运行全部测试
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-real: ## run the tests on a real Kafka and MongoDB / 在真实的 Kafka 与 MongoDB 上测试
-	@echo "make test-real is not available yet / make test-real 尚不可用" >&2; exit 2
+test-real: $(DEV) ## run the tests over the wire on Apache Kafka / 在 Apache Kafka 上测试
+	@$(BIN)/python -m tests.real $(ARGS)
 
 bench: $(DEV) ## measure / 性能测量
 	@$(BIN)/python -m tests.bench $(ARGS)

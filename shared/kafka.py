@@ -1,8 +1,8 @@
 """Kafka: topics made from the registry, the relay's outlet, batch subscribers with offsets of our own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from aiokafka.errors import (
     IllegalStateError,
     KafkaError,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 from faststream import AckPolicy
@@ -33,6 +34,8 @@ INCARNATION = "zeren-incarnation"
 """One record lies here, written when the topics are made: it names the data that the broker holds."""
 BATCH_BYTES = 512 * 1024
 DEAD_LETTERS_KEPT = timedelta(days=366)
+DEAD_LETTER_BYTES = 16 * 1024 * 1024
+"""As much as the database takes as one document; Kafka's own limit is 1 MiB as others compressed it."""
 COMMIT_EVERY = 1.0
 """Seconds: offsets behind which nothing but Said lies need not be committed at once."""
 LOOKED_EVERY = 1.0
@@ -54,59 +57,78 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int, *, r
 
     Raises:
         TopicMismatchError: a topic exists with another number of partitions.
+        BrokerUnavailableError: the broker is away, or not ready yet.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    await admin.start()
     try:
-        forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
-        wanted = [NewTopic(name, partitions, replicas, topic_configs=_kept(name)) for name in topics]
-        wanted.append(NewTopic(INCARNATION, 1, replicas, topic_configs=forever))
-        answer = await admin.create_topics(wanted)
-        is_new = False
-        for name, code, *_ in answer.topic_errors:
-            if code and for_code(code) is not TopicAlreadyExistsError:
-                raise for_code(code)
-            is_new = is_new or (name == INCARNATION and not code)
-        for topic in await admin.describe_topics(list(topics)):
-            if len(topic["partitions"]) != partitions:
-                raise TopicMismatchError(f"{topic['topic']}: {len(topic['partitions'])}, not {partitions}")
-    finally:
-        await admin.close()
-    known = None if is_new else await read_incarnation(address)
-    if known is None:
-        producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
-        await producer.start()
-        try:
-            await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
-        finally:
-            await producer.stop()
-        known = await read_incarnation(address)
+        async with _connected(AIOKafkaAdminClient(bootstrap_servers=address)) as admin:
+            is_new = await _create(admin, topics, partitions, replicas)
+            for topic, found in (await _sizes(admin, topics)).items():
+                if found != partitions:
+                    raise TopicMismatchError(f"{topic}: {found}, not {partitions}")
+        known = None if is_new else await read_incarnation(address)
+        if known is None:
+            async with _connected(AIOKafkaProducer(bootstrap_servers=address, acks="all")) as producer:
+                await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
+            known = await read_incarnation(address)
+    except KafkaError as error:
+        raise BrokerUnavailableError(str(error)) from error
     if known is None:
         raise BrokerUnavailableError("the incarnation was written but cannot be read")
     return known
 
 
+async def _create(admin: Any, topics: Sequence[str], partitions: int, replicas: int) -> bool:
+    """Create the topics that do not exist; tell whether that of the incarnation is among them."""
+    forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
+    wanted = [NewTopic(name, partitions, replicas, topic_configs=_kept(name)) for name in topics]
+    wanted.append(NewTopic(INCARNATION, 1, replicas, topic_configs=forever))
+    answer = await admin.create_topics(wanted)
+    codes = {name: code for name, code, *_ in answer.topic_errors}
+    for code in codes.values():
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            raise for_code(code)
+    return not codes[INCARNATION]
+
+
+@stamina.retry(on=UnknownTopicOrPartitionError, attempts=None, timeout=20.0, wait_initial=0.02, wait_max=0.5)
+async def _sizes(admin: Any, topics: Sequence[str]) -> dict[str, int]:
+    """Return the number of partitions of each topic, once the broker knows what its controller made."""
+    found = await admin.describe_topics(list(topics))
+    for topic in found:
+        if topic["error_code"]:
+            raise for_code(topic["error_code"])
+    return {topic["topic"]: len(topic["partitions"]) for topic in found}
+
+
+@asynccontextmanager
+async def _connected(client: Any) -> AsyncIterator[Any]:
+    """Keep a client connected inside the block; one that cannot connect has sockets to close as well."""
+    try:
+        await client.start()
+        yield client
+    finally:
+        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+
+
 def _kept(name: str) -> dict[str, str]:
-    """Return how long a topic is kept, as Kafka wants it said."""
+    """Return how long a topic is kept and how large a dead letter may be, as Kafka wants it said."""
     topic = TOPICS.get(name)
     kept = topic.retention if topic is not None else DEAD_LETTERS_KEPT
     millis = -1 if kept is None else kept // timedelta(milliseconds=1)
-    return {"retention.ms": str(millis), "cleanup.policy": "delete"}
+    larger = {} if topic is not None else {"max.message.bytes": str(DEAD_LETTER_BYTES)}
+    return {"retention.ms": str(millis), "cleanup.policy": "delete", **larger}
 
 
 async def read_incarnation(address: str) -> str | None:
     """Return the identity of the data that the broker holds; None if it has none yet."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, fetch_max_wait_ms=50)
-    await consumer.start()
-    try:
+    options: dict[str, Any] = {"enable_auto_commit": False, "fetch_max_wait_ms": 50}
+    async with _connected(AIOKafkaConsumer(bootstrap_servers=address, **options)) as consumer:
         partition = TopicPartition(INCARNATION, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
         found = await consumer.getmany(partition, timeout_ms=2_000, max_records=1)
         records = found.get(partition)
         return records[0].value.decode() if records and records[0].value else None
-    finally:
-        await consumer.stop()
 
 
 class KafkaOutlet:

@@ -1,4 +1,4 @@
-"""The embedded servers as fixtures, each started once per run and only when a test asks for it."""
+"""The servers as fixtures, each started once per run and only when a test asks for it."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,11 @@ import pytest
 
 from deploy.embedded import servers
 from tests.support.servers import running
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run bring a database of its own; another broker is named by CALF_TANSU_BIN (tests/real)."""
+    parser.addoption("--mongo-uri", help="a database that is there, instead of the embedded one")
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +21,11 @@ def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start the database and return its address."""
+def mongo_uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start the database, unless there is one, and return its address."""
+    address = request.config.getoption("--mongo-uri")
+    if address:
+        yield address
+        return
     with running(servers.database(tmp_path_factory.mktemp("database"))) as server:
         yield servers.mongo_uri(server)

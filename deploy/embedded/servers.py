@@ -27,7 +27,7 @@ GLANCE = timedelta(milliseconds=20)
 _KAFKA_GREETING = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 # MongoDB's OP_MSG with {ping: 1, $db: "admin"}.
 _PING = b"\x10ping\0" + struct.pack("<i", 1) + b"\x02$db\0" + struct.pack("<i", 6) + b"admin\0" + b"\0"
-_MONGO_GREETING = struct.pack("<iiiiIBi", 25 + len(_PING), 1, 0, 2013, 0, 0, 4 + len(_PING)) + _PING
+MONGO_GREETING = struct.pack("<iiiiIBi", 25 + len(_PING), 1, 0, 2013, 0, 0, 4 + len(_PING)) + _PING
 
 
 class ServerDiedError(Exception):
@@ -162,7 +162,7 @@ def database(folder: Path, port: int | None = None) -> Server:
     program = Path(sysconfig.get_path("scripts")) / "secantusd-py"
     options = ["--host", HOST, "--port", str(port), "--storage-path", str(folder / "database")]
     command = [sys.executable, str(program), *options]
-    return Server("database", port, command, _MONGO_GREETING, folder / "database.log")
+    return Server("database", port, command, MONGO_GREETING, folder / "database.log")
 
 
 def mongo_uri(server: Server) -> str:

@@ -146,6 +146,18 @@ async def test_a_dead_letter_larger_than_a_batch_goes_out_whole_with_its_reason(
     assert {record.headers for record in read} == {(("dlq-reason", "too large, 过大".encode()),)}
 
 
+async def test_a_dead_letter_larger_than_a_broker_takes_by_itself_does_not_stop_those_behind_it(
+    broker_address: str, outlet: KafkaOutlet
+) -> None:
+    """Kafka measures a batch of others as they compressed it: what comes out of one may be any size."""
+    await make_topics(broker_address, ["duties-dlq"], PARTITIONS)
+    values = [b"x" * (4 << 20), b"behind it"]
+
+    await outlet.send([Outbound("duties-dlq", 0, "k", value, "too large, 过大") for value in values])
+
+    assert [record.value for record in await read_all(broker_address, "duties-dlq")] == values
+
+
 def test_a_key_lies_where_every_other_client_would_put_it() -> None:
     dice, partitioner = Random(2), DefaultPartitioner()
     alphabet = "abc019:@./-村委会𠮷é\0"

@@ -22,6 +22,37 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant(
+        "a topic that the broker does not know yet has no partitions",
+        "shared/kafka.py",
+        """        if topic["error_code"]:
+            raise""",
+        """        if False:
+            raise""",
+        ("tests/component/test_kafka.py",),
+    ),
+    Mutant(
+        "a client that could not connect is left open",
+        "shared/kafka.py",
+        """    try:
+        await client.start()
+        yield client""",
+        """    await client.start()
+    try:
+        yield client""",
+        ("tests/component/test_kafka.py",),
+    ),
+    Mutant(
+        "a service ends because the broker is not there yet",
+        "shared/kafka.py",
+        """    except KafkaError as error:
+        raise BrokerUnavailableError(str(error)) from error
+    if known is None:""",
+        """    except ZeroDivisionError as error:
+        raise BrokerUnavailableError(str(error)) from error
+    if known is None:""",
+        ("tests/component/test_kafka.py",),
+    ),
+    Mutant(
         "a moment that has passed is still the next one",
         BOOK,
         "while self.wakes and not self._is_expected(*self.wakes[0]):",
