@@ -1,8 +1,20 @@
 """Facts of the topic ``directory``: which units there are, which posts, and who holds them when."""
 
-from pydantic import AwareDatetime, Field
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from contracts.envelope import Fact, Model
+
+
+def _zone(name: str) -> str:
+    """Return the name of a time zone that there is."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone {name!r}") from error
+    return name
 
 
 class UnitFact(Fact, topic="directory", prefix="unit", key="unit"):
@@ -38,7 +50,9 @@ class UnitPlaced(UnitFact):
         default=None, description="a discipline committee's Party committee of the same level (同级党委)"
     )
     level: str = Field(default="", description="open list: province, city, county, town, village …")
-    zone: str = Field(default="Asia/Shanghai", description="IANA time zone of its working days")
+    zone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="Asia/Shanghai", description="IANA time zone of its working days"
+    )
     posts: tuple[PostPlan, ...] = Field(default=(), description="the posts that come with it, no role twice")
 
 

@@ -1,6 +1,7 @@
 """The envelope around every fact: CloudEvents 1.0 in structured JSON, and the base of all facts."""
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -47,6 +48,19 @@ class Fact(Model):
         cls.major = major
         kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", re.sub(r"V\d+$", "", cls.__name__)).lower()
         cls.type = f"{cls.topic or 'private'}.{kebab}.v{major}"
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "Fact":
+        """Return the fact that *data* tells of, in its newest version."""
+        return cls.model_validate(data).lifted()
+
+    def lifted(self) -> "Fact":
+        """Return the same fact in its newest version; an old class says how."""
+        return self
+
+    def lowered(self) -> "Fact | None":
+        """Return the same fact in the version before; None if that is not said, or not said any more."""
+        return None
 
     @property
     def subject(self) -> str:
@@ -116,6 +130,22 @@ def encode(fact: Fact, *, source: str, sequence: int, time: datetime, correlatio
             "data": fact,
         }
     )
+
+
+def older(value: bytes, fact_type: type[Fact]) -> Iterator[bytes]:
+    """Yield the bytes of a fact in each older version that is still said, the newest of them first."""
+    envelope = Envelope.parse(value)
+    fact = fact_type.model_validate(envelope.data).lowered()
+    while fact is not None:
+        yield encode(
+            fact,
+            source=envelope.source,
+            sequence=envelope.sequence,
+            time=envelope.time,
+            correlation=envelope.correlationid,
+            cause=envelope.causationid,
+        )
+        fact = fact.lowered()
 
 
 def said_type(topic: str) -> str:

@@ -149,6 +149,8 @@ class Tree:
         """Of each unit the roles whose post was defined by a fact of its own."""
         self._plans: dict[tuple[PostPlan, ...], tuple[PostPlan, ...]] = {(): ()}
         self._versions: dict[str, int] = {}
+        self._waiting: dict[str, str] = {}
+        """Units that are to stand below one that, as far as was heard, still stands below them."""
 
     @property
     def posts(self) -> Mapping[str, Post]:
@@ -167,7 +169,7 @@ class Tree:
 
     def _apply_to_unit(self, fact: UnitFact, sequence: int) -> None:
         known = self.units.get(fact.unit)
-        if known is not None and sequence <= known.version:
+        if sequence <= known.version if known is not None else not isinstance(fact, UnitPlaced):
             return
         match fact:
             case UnitPlaced():
@@ -198,20 +200,18 @@ class Tree:
 
     def _place(self, fact: UnitPlaced, known: Unit | None) -> None:
         """Place a unit; strings that many units share are kept once."""
-        if known is not None:
-            self._children[known.parent].pop(fact.unit, None)
-        parent, same_level = self._known_code(fact.parent), self._known_code(fact.same_level)
+        same_level = self._known_code(fact.same_level)
         self.units[fact.unit] = Unit(
             code=fact.unit,
             name=fact.name,
             kind=intern(fact.kind),
-            parent=parent,
+            parent=None if known is None else known.parent,
             same_level=same_level,
             level=intern(fact.level),
             zone=intern(fact.zone),
             posts=self._plans.setdefault(fact.posts, fact.posts),
         )
-        self._children.setdefault(parent, {})[fact.unit] = None
+        self._move(self.units[fact.unit], fact.parent)
         if same_level is not None:
             self._discipline[same_level] = fact.unit
 
@@ -220,9 +220,29 @@ class Tree:
         return self.units[code].code if code in self.units else code
 
     def _move(self, unit: Unit, parent: str | None) -> None:
-        self._children[unit.parent].pop(unit.code, None)
+        """Put a unit below another.
+
+        Two moves may be heard the other way round: what would close a circle waits for the other one.
+        """
+        self._waiting.pop(unit.code, None)
+        if parent is not None and self._is_below(parent, unit.code):
+            self._waiting[unit.code] = parent
+            parent = unit.parent
+        self._children.get(unit.parent, {}).pop(unit.code, None)
+        has_left = parent != unit.parent
         unit.parent = self._known_code(parent)
         self._children.setdefault(unit.parent, {})[unit.code] = None
+        for code, above in list(self._waiting.items()) if has_left else ():
+            self._move(self.units[code], above)
+
+    def _is_below(self, code: str, top: str) -> bool:
+        """Tell whether a unit is another one or stands below it."""
+        if not self._children.get(top):
+            return code == top
+        at: str | None = code
+        while at is not None and at != top:
+            at = self.units[at].parent if at in self.units else None
+        return at is not None
 
     def children(self, code: str | None) -> Iterator[Unit]:
         """Yield the units right below one on its own line, closed ones included; those of None are roots."""

@@ -19,6 +19,8 @@ from shared.state import Inbound
 MAX_CONSECUTIVE = 10
 NOT_YET_PAUSE = 0.05
 """Seconds of real time before a partition that must wait is read again."""
+MAX_SEQUENCE = 2**63 - 1
+"""The database has no room for a larger number."""
 ARRIVALS = 256
 """How many Saids per partition are remembered with their arrival, for measuring lateness."""
 
@@ -113,10 +115,12 @@ def read(
         fact_type = facts.get(envelope.type)
         if fact_type is None:
             return None
-        fact = fact_type.model_validate(envelope.data)
+        fact = fact_type.read(envelope.data)
     except ValidationError as error:
         where = error.errors(include_url=False, include_input=False)[0]
         raise UnreadableError(f"{'.'.join(map(str, where['loc'])) or 'value'}: {where['msg']}") from error
+    if envelope.sequence > MAX_SEQUENCE:
+        raise UnreadableError(f"sequence: larger than {MAX_SEQUENCE}")
     if record.key != envelope.subject.encode() or fact.subject != envelope.subject:
         raise UnreadableError("its key, its subject and its data name different streams")
     if partition_of(envelope.subject, partitions) != record.partition:

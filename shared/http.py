@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
@@ -24,6 +25,9 @@ from shared.store import StoreUnavailableError
 
 PROBLEM = "application/problem+json"
 MAX_BODY_BYTES = 16 * 1024 * 1024
+OPEN = frozenset({"/live", "/ready", "/metrics", "/docs", "/openapi.json"})
+"""What is answered without a token, the assets of ``/docs`` as well."""
+ASSETS = "/docs/assets"
 HOP = "x-zeren-hop"
 """A request with this header was passed on by another replica; it is not passed on again."""
 
@@ -41,6 +45,27 @@ _TITLES = {
     500: ("Internal error", "内部错误"),
     503: ("Not ready, try again", "暂不可用，请稍后重试"),
 }
+
+
+class Problem(BaseModel):
+    """Why a request was not done (RFC 9457); some problems say more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="urn:zeren:problem:<word>")
+    title: str
+    status: int
+    detail: str = Field(description="in the language that the caller prefers")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": " / ".join(title),
+        "content": {PROBLEM: {"schema": Problem.model_json_schema()}},
+    }
+    for status, title in _TITLES.items()
+}
+"""What any route may answer instead, for its documentation."""
 
 
 class ProblemError(Exception):
@@ -74,8 +99,10 @@ def problem(
         "detail": reason_zh if chinese else reason,
         **more,
     }
-    language = {"Content-Language": "zh-CN" if chinese else "en"}
-    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=language)
+    headers = {"Content-Language": "zh-CN" if chinese else "en"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers)
 
 
 class AnnouncedLimit:
@@ -93,6 +120,30 @@ class AnnouncedLimit:
             await problem(Request(scope), 413, "too_large", reason, reason_zh)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+class Door:
+    """Lets nobody in without a valid token, before a byte of the body is read."""
+
+    def __init__(self, app: ASGIApp, verifier: Verifier) -> None:
+        """Guard *app*."""
+        self._app, self._verifier = app, verifier
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note who is asking, or answer 401."""
+        if scope["type"] == "http" and not self._is_open(scope["path"]):
+            request = Request(scope)
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            try:
+                request.state.caller = self._verifier.identify(token if scheme.lower() == "bearer" else "")
+            except InvalidTokenError as error:
+                await problem(request, 401, "invalid_token", str(error), "令牌无效")(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    @staticmethod
+    def _is_open(path: str) -> bool:
+        return path in OPEN or path.startswith(f"{ASSETS}/")
 
 
 class CanonicalLine:
@@ -126,14 +177,10 @@ class CanonicalLine:
 
 
 async def _identity(
-    request: Request,
-    token: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+    request: Request, _: Annotated[Any, Depends(HTTPBearer(auto_error=False))] = None
 ) -> Identity:
-    verifier: Verifier = request.app.state.verifier
-    try:
-        return verifier.identify(token.credentials if token else "")
-    except InvalidTokenError as error:
-        raise ProblemError(401, "invalid_token", str(error), "令牌无效") from error
+    caller: Identity = request.state.caller
+    return caller
 
 
 Caller = Annotated[Identity, Depends(_identity)]
@@ -157,12 +204,17 @@ def api(
 ) -> FastAPI:
     """Return a service's HTTP application; *operator* are the routes for what could not be applied."""
     app = FastAPI(
-        title=f"Zeren · {service}", version="1", docs_url=None, redoc_url=None, max_body_size=MAX_BODY_BYTES
+        title=f"Zeren · {service}",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=MAX_BODY_BYTES,
+        responses=PROBLEMS,
     )
-    app.state.verifier = verifier
     app.include_router(router)
     if operator is not None:
         app.include_router(operator)
+    app.add_middleware(Door, verifier=verifier)
     app.add_middleware(CanonicalLine, service=service)
     _add_plumbing(app, is_ready, progress)
     _add_problems(app)
@@ -172,16 +224,16 @@ def api(
 def _add_plumbing(
     app: FastAPI, is_ready: Callable[[], str | None], progress: Callable[[], Awaitable[dict[str, Any]]]
 ) -> None:
-    app.mount("/docs/assets", StaticFiles(directory=str(swagger_ui_path)))
+    app.mount(ASSETS, StaticFiles(directory=str(swagger_ui_path)))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return get_swagger_ui_html(
             openapi_url="/openapi.json",
             title=app.title,
-            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
-            swagger_css_url="/docs/assets/swagger-ui.css",
-            swagger_favicon_url="/docs/assets/favicon-32x32.png",
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon-32x32.png",
         )
 
     @app.get("/live", include_in_schema=False)
@@ -217,7 +269,9 @@ def _add_problems(app: FastAPI) -> None:
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         title = _TITLES.get(error.status_code, _TITLES[500])
         word = "too_large" if error.status_code == 413 else "http"
-        return problem(request, error.status_code, word, str(error.detail), title[1])
+        answer = problem(request, error.status_code, word, str(error.detail), title[1])
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(ElsewhereError)
     async def on_elsewhere(request: Request, error: ElsewhereError) -> Response:
@@ -236,6 +290,10 @@ def _add_problems(app: FastAPI) -> None:
             return problem(request, 503, "unavailable", "try again in a moment", "请稍后重试")
         kept = {k: v for k, v in answer.headers.items() if k in ("content-type", "content-language")}
         return Response(answer.content, status_code=answer.status_code, headers=kept)
+
+    @app.exception_handler(Exception)
+    async def on_fault(request: Request, _: Exception) -> JSONResponse:
+        return problem(request, 500, "fault", "this is our mistake, not yours", "系统内部错误，与请求无关")
 
     @app.exception_handler(BookLostError)
     @app.exception_handler(StoreUnavailableError)

@@ -1,12 +1,13 @@
 """The only way out: what lies in the books is said on Kafka in page order, and then that all is said."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from contracts.envelope import Said, encode_said
+from contracts.envelope import Fact, Said, encode_said, older
+from contracts.topics import FACTS
 from shared.book import Book
 from shared.clock import Clock, monotonic
 from shared.ids import partition_of
@@ -63,8 +64,12 @@ class Relay:
         of: int,
         every: timedelta,
         tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None,
+        facts: Mapping[str, type[Fact]] = FACTS,
     ) -> None:
-        """Say what *books* hold; say Said on *topics* *every* so often."""
+        """Say what *books* hold; say Said on *topics* *every* so often.
+
+        Of *facts* those that have an older version are said in it as well.
+        """
         self._books = books
         self._store = store
         self._outlet = outlet
@@ -75,6 +80,7 @@ class Relay:
         self._of = of
         self._every = every.total_seconds()
         self._tell = tell
+        self._lowering = {name: fact for name, fact in facts.items() if fact.lowered is not Fact.lowered}
         self._wake = asyncio.Event()
         self._marked: dict[int, int] = {}
         self._marked_at = 0.0
@@ -132,8 +138,9 @@ class Relay:
                 for _, pages in work
                 for page in pages
                 for entry in page.entries
-                for topic, _, key, value, reason in entry.events
+                for topic, type_, key, newest, reason in entry.events
                 if topic is not None
+                for value in self._versions(type_, newest)
             ]
         )
         for book, pages in work:
@@ -145,6 +152,11 @@ class Relay:
         self._is_fresh = True
         await self._mark(force=False)
         return any(book.said < book.head for book, _ in work)
+
+    def _versions(self, type_: str, newest: bytes) -> Iterable[bytes]:
+        """Return one fact in all its versions: who knows the newest takes the others for repetitions."""
+        lowering = self._lowering.get(type_)
+        return (newest,) if lowering is None else (newest, *older(newest, lowering))
 
     async def _unsaid(self, book: Book[Any]) -> Sequence[Page]:
         """Return the next pages to say, from memory if they are still there."""

@@ -161,7 +161,7 @@ class Shape(Generic[S]):
     def read(self, event: Event) -> Fact:
         """Return the fact that an event of the ledger holds."""
         fact_type = KIT_FACTS.get(event.type) or self.facts[event.type]
-        return fact_type.model_validate(Envelope.parse(event.value).data)
+        return fact_type.read(Envelope.parse(event.value).data)
 
     def to_document(self, record: Record[S], book: int) -> dict[str, Any]:
         """Return a record as the database keeps it."""

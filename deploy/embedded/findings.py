@@ -61,7 +61,7 @@ async def read_topics(address: str, topics: Iterable[str]) -> dict[str, list[Sai
                     envelope = Envelope.parse(record.value)
                     if envelope.id not in seen and envelope.type in FACTS:
                         seen.add(envelope.id)
-                        fact = FACTS[envelope.type].model_validate(envelope.data)
+                        fact = FACTS[envelope.type].read(envelope.data)
                         streams[envelope.subject].append(Said(envelope, fact))
     finally:
         await consumer.stop()

@@ -41,4 +41,4 @@ def _grow(tree: Tree, page: Page) -> None:
         for event in entry.events:
             if event.topic == "directory":
                 envelope = Envelope.parse(event.value)
-                tree.apply(FACTS[envelope.type].model_validate(envelope.data), envelope.sequence)
+                tree.apply(FACTS[envelope.type].read(envelope.data), envelope.sequence)

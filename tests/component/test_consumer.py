@@ -343,3 +343,12 @@ async def test_said_of_a_broker_that_was_lost_is_not_heard(book: Book[Any]) -> N
     await an_intake(book, heard).apply([said(NOON, incarnation="second")])
 
     assert heard.through("a", 0, "/a") == NOON
+
+
+@pytest.mark.parametrize("sequence", [2**63, 10**400])
+async def test_a_sequence_that_the_database_has_no_room_for_is_a_dead_letter(
+    store: MemoryStore, book: Book[Any], sequence: int
+) -> None:
+    await an_intake(book).apply([a_record(1), a_record(sequence, offset=2)])
+
+    assert dead_letters(await entries(store)) == [f"sequence: larger than {2**63 - 1}"]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import bson
 import httpx
 
 from contracts.envelope import Envelope, Fact, Said, encode, encode_said
@@ -18,6 +19,7 @@ from shared.clock import MICROSECOND, from_micros, to_micros
 from shared.consumer import Intake
 from shared.http import api
 from shared.ids import partition_of
+from shared.ledger import Page, to_document
 from shared.mongo import disconnect
 from shared.relay import Relay
 from shared.service import Plan, Service
@@ -44,7 +46,21 @@ class Database(MemoryDatabase):
 
 
 class Store(MemoryStore):
-    """The kit's store, the query of a service's views, and the way to a book that another replica writes."""
+    """The kit's store, the query of a service's views, and the way to a book that another replica writes.
+
+    Like the real one it takes nothing that BSON has no room for.
+    """
+
+    async def insert_page(self, page: Page) -> None:  # type: ignore[explicit-override]
+        """Insert a page that could be written."""
+        bson.encode(to_document(page))
+        await super().insert_page(page)
+
+    async def write_states(self, documents: Sequence[Document]) -> None:  # type: ignore[explicit-override]
+        """Write states that could be written."""
+        for document in documents:
+            bson.encode(document)
+        await super().write_states(documents)
 
     async def announce(self, books: Collection[int], owner: str, address: str) -> None:
         """Do nothing: there is no way from one replica to another here."""

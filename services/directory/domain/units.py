@@ -48,6 +48,8 @@ def _absence(state: UnitState) -> Refusal | None:
 def _place(state: UnitState, command: PlaceUnit, tree: Tree) -> Decision:
     if state.status is Status.CLOSED:
         return refusals.closed(state.code)
+    if not _is_zone(command.zone):
+        return refusals.unknown_zone(command.zone)
     fact = UnitPlaced(
         unit=command.unit,
         name=command.name,
@@ -66,8 +68,6 @@ def _place(state: UnitState, command: PlaceUnit, tree: Tree) -> Decision:
 def _malformed(command: PlaceUnit) -> Refusal | None:
     if CODE.fullmatch(command.unit) is None:
         return refusals.bad_code(command.unit)
-    if not _is_zone(command.zone):
-        return refusals.unknown_zone(command.zone)
     return _bad_name(command.name) or _bad_posts(command)
 
 

@@ -45,7 +45,7 @@ class NoticeList:
         documents = []
         for stream, event in said:
             envelope = Envelope.parse(event.value)
-            fact = FACTS[event.type].model_validate(envelope.data)
+            fact = FACTS[event.type].read(envelope.data)
             kind = TOLD[event.type]
             document = _notice(envelope, fact)
             if document is None or not is_still_true(watches[stream], fact):

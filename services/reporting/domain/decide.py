@@ -164,7 +164,7 @@ def _is_zone(zone: str) -> bool:
 def _is_yearly(day: MonthDay) -> bool:
     try:
         date(2001, *day)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return True
 

@@ -163,6 +163,8 @@ def test_setting_a_schedule_again_says_nothing_and_another_way_keeps_the_years()
         (replace(PLAN, zone="../etc"), "unknown_zone"),
         (replace(PLAN, opens=(2, 29)), "bad_date"),
         (replace(PLAN, due=(13, 1)), "bad_date"),
+        (replace(PLAN, opens=(2**63, 1)), "bad_date"),
+        (replace(PLAN, due=(1, -(2**63))), "bad_date"),
         (replace(PLAN, opens=(2, 1)), "due_before_opening"),
         (replace(PLAN, first_year=0), "bad_year"),
         (replace(PLAN, first_year=9999), "bad_year"),
