@@ -9,6 +9,7 @@ import structlog
 
 from shared.book import Book, BookLostError
 from shared.clock import Clock, monotonic, to_micros
+from shared.reasons import told
 from shared.store import StoreUnavailableError
 
 NAP = 0.02
@@ -44,7 +45,7 @@ class Timer:
                 for book in list(self._books()):
                     await self.turn(book)
             except (BookLostError, StoreUnavailableError) as error:
-                log.warning("timer_waits", reason=str(error))
+                log.warning("timer_waits", reason=told(error))
                 await asyncio.sleep(AGAIN_AFTER)
             await asyncio.sleep(self._pause())
 
