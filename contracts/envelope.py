@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
+from contracts.personal import personal_fields
+
 MAX_FACT_BYTES = 256 * 1024
 """No fact, envelope included, is larger than this."""
 
@@ -16,6 +18,12 @@ class Model(BaseModel):
     """A value of the published language: frozen, tolerant of fields it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:  # type: ignore[explicit-override]  # as below
+        """Refuse a class that holds words of people and is no private fact: they could not be erased."""
+        if personal_fields(cls) and getattr(cls, "topic", "") is not None:
+            raise TypeError(f"{cls.__name__}: words of people stand in private facts only")
 
 
 class Fact(Model):

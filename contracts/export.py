@@ -67,7 +67,7 @@ def _channels() -> Iterator[tuple[str, Document]]:
             topic.name,
             _channel(topic.name, topic, f"{topic.description} {_retention(topic)}", _types(topic)),
         )
-        letters = f"What a consumer of {topic.name} could not read or apply, as it came, under the same key."
+        letters = f"What a consumer of {topic.name} could not read or apply, under the same key."
         yield topic.dead_letters, _channel(topic.dead_letters, topic, letters, ["dead-letter"])
 
 
@@ -121,7 +121,7 @@ def _messages() -> Iterator[tuple[str, Document]]:
         {
             "name": "dead-letter",
             "title": "DeadLetter",
-            "summary": "The record's value as it came, byte for byte; it need not be JSON.",
+            "summary": "A fact of ours as it came, byte for byte; of anything else nothing but the reason.",
             "headers": {"type": "object", "properties": {"dlq-reason": reason}, "required": ["dlq-reason"]},
             "contentType": "application/octet-stream",
         },

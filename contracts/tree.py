@@ -23,8 +23,13 @@ from contracts.directory import (
     UnitRenamed,
 )
 from contracts.envelope import Fact
+from contracts.personal import shown
 
 _ROLE = re.compile(r"(?:superior(?:\((\d+)\))?\.)?([a-z_]+)")
+
+
+class UnknownCodeError(KeyError):
+    """The directory has not said anything of this code."""
 
 
 @dataclass(slots=True)
@@ -112,7 +117,7 @@ class _Posts(Mapping[str, Post]):
     def __getitem__(self, code: str) -> Post:  # type: ignore[explicit-override]
         found = self.defined.get(code) or self._planned(code)
         if found is None:
-            raise KeyError(code)
+            raise UnknownCodeError(shown(code))
         unit, plan = found
         return Post(code, unit, plan.role, plan.rank_class, plan.portfolio, self.tenures.get(code, []))
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import jwt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contracts.personal import is_identifier
+from shared.reasons import wrong_fields
+
 AUDIENCE = "zeren"
 ALGORITHM = "EdDSA"
 
@@ -20,6 +23,7 @@ class Identity(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     sub: str
+    """An identifier, never a name: it stands in what is published because of a request."""
     unit: str
     """The root of the subtree: a unit's code."""
     roles: tuple[str, ...] = ()
@@ -53,9 +57,14 @@ class Verifier:
                 audience=AUDIENCE,
                 options={"require": ["exp", "sub", "unit"]},
             )
-            return Identity.model_validate(claims)
-        except (jwt.InvalidTokenError, ValidationError) as error:
+            identity = Identity.model_validate(claims)
+        except ValidationError as error:
+            raise InvalidTokenError(", ".join(wrong_fields(error))) from error
+        except jwt.InvalidTokenError as error:
             raise InvalidTokenError(str(error)) from error
+        if not is_identifier(identity.sub):
+            raise InvalidTokenError("sub: not an identifier")
+        return identity
 
 
 def sign(identity: Identity, private_key: str, *, expires_at: datetime) -> str:

@@ -1,7 +1,7 @@
-"""The commands that every service has: run, verify, rebuild, trace, replay."""
+"""The commands that every service has: run, verify, rebuild, trace, replay, erase."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,25 +12,17 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 
 from contracts.envelope import Envelope
+from contracts.personal import is_identifier
 from contracts.topics import PARTITIONS, TOPICS
-from shared.book import PROBE
-from shared.ledger import Fault, Page, verify
+from shared.book import Book
+from shared.erasing import BookHeldError, Ground, UnknownStreamError, Wish, book_of, erase, held
+from shared.erasure import Found
+from shared.ledger import Fault, verify
+from shared.reading import pages_of
 from shared.service import Plan, Service
 from shared.settings import Settings
 from shared.state import Record, Shape
 from shared.store import Store
-
-
-async def pages_of(store: Store, book: int) -> AsyncIterator[Page]:
-    """Yield every page of a book, from the first one on."""
-    first = 1
-    while True:
-        pages = await store.read_pages(book, range(first, first + PROBE))
-        for page in pages:
-            yield page
-        if len(pages) < PROBE:
-            return
-        first += PROBE
 
 
 def read_heads(path: Path | None) -> dict[int, dict[int, bytes]]:
@@ -146,6 +138,7 @@ def program(name: str, settings: type[Settings], build: Callable[[Service[Any]],
 
     _add_checks(app, make)
     _add_remedies(app, settings)
+    _add_erasure(app, make)
     return app
 
 
@@ -209,3 +202,64 @@ def _add_remedies(app: typer.Typer, settings: type[Settings]) -> None:
         )
         typer.echo(answer.text)
         raise typer.Exit(0 if answer.is_success else 1)
+
+
+async def erase_words(make: Make, wish: Wish, *, is_stopped: bool) -> tuple[Found, list[Fault]]:
+    """Erase what people wrote in a stream; return what was erased and what is wrong with its book then."""
+    service, plan = make()
+    number = await book_of(service.store, plan.books, wish.stream)
+    # A lease of a killed process ends by itself; what the broker deals out is never given back by one.
+    is_stopped = is_stopped and plan.is_dealt
+    async with held(service.store, number, service.actor, is_stopped=is_stopped):
+        book: Book[Any] = Book(
+            number,
+            store=service.store,
+            decider=plan.decider,
+            clock=service.clock,
+            source=service.source,
+            actor=service.actor,
+        )
+        found = await erase(service.store, book, plan.decider.shape, wish)
+    pages = [page async for page in pages_of(service.store, number)]
+    return found, list(verify(number, pages, read_heads(service.settings.heads).get(number, {})))
+
+
+def _identifier(text: str) -> str:
+    if not is_identifier(text):
+        raise typer.BadParameter("an identifier, no name and no words / 须为标识，不得填写姓名或文字")
+    return text
+
+
+def _add_erasure(app: typer.Typer, make: Make) -> None:
+    @app.command("erase")
+    def erase_stream(
+        stream: str,
+        *,
+        by: Annotated[str, typer.Option(callback=_identifier, help="who answers for it / 经办人标识")],
+        ground: Annotated[Ground, typer.Option(help="why / 删除理由")],
+        order: Annotated[str, typer.Option(callback=_identifier, help="the file that orders it / 依据文号")],
+        first_page: Annotated[int, typer.Option(min=1, help="from this page on / 起始页")] = 1,
+        last_page: Annotated[int | None, typer.Option(min=1, help="up to this page / 结束页")] = None,
+        stopped: Annotated[
+            bool, typer.Option(help="the service was killed and does not run / 服务已被强制终止且未运行")
+        ] = False,
+    ) -> None:
+        """Erase what people wrote in a stream; stop the service before / 删除个人信息，须先停止服务."""
+        wish = Wish(stream, by, ground, order, first_page, last_page)
+        try:
+            found, faults = asyncio.run(erase_words(make, wish, is_stopped=stopped))
+        except BookHeldError as error:
+            typer.echo(f"{error}: stop the service, then erase again / 请先停止服务，再重新删除", err=True)
+            raise typer.Exit(1) from None
+        except UnknownStreamError:
+            typer.echo("no such stream / 没有此事项流", err=True)
+            raise typer.Exit(1) from None
+        for fault in faults:
+            typer.echo(f"page {fault.page} {fault.problem}", err=True)
+        typer.echo(
+            f"{found.entries} entries on {len(found.pages)} pages erased, "
+            f"{found.letters} of them dead letters, {len(faults)} faults"
+            f" / 已删除 {len(found.pages)} 页中 {found.entries} 条的文字，"
+            f"其中死信 {found.letters} 条，{len(faults)} 处错误"
+        )
+        raise typer.Exit(1 if faults else 0)

@@ -10,10 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts.envelope import MAX_FACT_BYTES, Envelope, Fact, Said, said_type
+from contracts.personal import is_identifier
 from shared.book import Book, BookLostError
 from shared.clock import real_now
 from shared.decider import Outcome, Park, Request
 from shared.ids import partition_of
+from shared.reasons import told, wrong_fields
 from shared.state import Inbound
 
 MAX_CONSECUTIVE = 10
@@ -117,8 +119,7 @@ def read(
             return None
         fact = fact_type.read(envelope.data)
     except ValidationError as error:
-        where = error.errors(include_url=False, include_input=False)[0]
-        raise UnreadableError(f"{'.'.join(map(str, where['loc'])) or 'value'}: {where['msg']}") from error
+        raise UnreadableError(next(wrong_fields(error))) from error
     if envelope.sequence > MAX_SEQUENCE:
         raise UnreadableError(f"sequence: larger than {MAX_SEQUENCE}")
     if record.key != envelope.subject.encode() or fact.subject != envelope.subject:
@@ -261,9 +262,13 @@ class Intake:
         except UnauthenticatedError as error:
             return envelope.type, self._park(record, str(error), is_alone=True)
         except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad record stops no partition
-            return envelope.type, self._park(record, f"{type(error).__name__}: {error}")
+            return envelope.type, self._park(record, told(error))
+        if request is None:
+            return envelope.type, None
         heard = (f"{envelope.source}#{envelope.subject}", envelope.sequence)
-        return envelope.type, request and request._replace(source=request.source or heard, record=record)
+        is_ours = record.topic not in self._foreign
+        source = request.source or heard
+        return envelope.type, request._replace(source=source, record=record, is_ours=is_ours)
 
     def again(self, record: Inbound) -> Request | None:
         """Return what a dead letter asks for today; for ``Replay``."""
@@ -273,6 +278,7 @@ class Intake:
     def _park(self, record: Inbound, reason: str, *, is_alone: bool = False) -> Request:
         """Return the wish to keep an unreadable record, on its stream if its key names one of this partition.
 
+        A key that is no identifier may be anybody's words, and no stream can be called so.
         It is known again by what it holds: offsets begin anew when a broker comes back empty.
         """
         known_by = hashlib.sha256(b"%b\0%b" % (record.key or b"", record.value)).hexdigest()
@@ -281,7 +287,11 @@ class Intake:
         try:
             key = (record.key or b"").decode()
             is_alone = is_alone or record.topic in self._foreign
-            if key and not is_alone and partition_of(key, self._partitions) == record.partition:
+            if (
+                is_identifier(key)
+                and not is_alone
+                and partition_of(key, self._partitions) == record.partition
+            ):
                 stream = self._stream_of(key)
         except ValueError:
             pass

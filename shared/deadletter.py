@@ -5,12 +5,14 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from contracts.personal import shown
 from contracts.tree import Tree
 from shared.access import Identity
 from shared.book import Book
 from shared.consumer import Intake
 from shared.decider import Outcome, Replay, Request
 from shared.http import Caller, ProblemError, require
+from shared.reasons import told
 
 AT_ONCE = 250
 LISTED = 1_000
@@ -64,7 +66,10 @@ def routes(
             if await book.parked(stream) and reaches(caller, await book.peek(stream)):
                 return book
         raise ProblemError(
-            404, "nothing_parked", f"No dead letters of {stream} here.", f"此处没有 {stream} 的死信。"
+            404,
+            "nothing_parked",
+            f"No dead letters of {shown(stream)} here.",
+            f"此处没有 {shown(stream)} 的死信。",
         )
 
     @router.get("")
@@ -91,7 +96,7 @@ def routes(
         """Apply the dead letters of a stream again, in order, as far as it goes."""
         book = await book_of(caller, stream)
         applied, last = await replay(book, intake(), stream, cause=f"replay:{caller.sub}")
-        return {"stream": stream, "applied": applied, "stopped_by": repr(last.error) if last.error else None}
+        return {"stream": stream, "applied": applied, "stopped_by": told(last.error) if last.error else None}
 
     @router.post("/{stream:path}/discard")
     async def drop(stream: str, caller: Caller) -> dict[str, Any]:

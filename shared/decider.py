@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from contracts.envelope import Fact
 from contracts.refusal import Refusal as Refusal
-from shared.state import Inbound, Shape
+from shared.state import Inbound, Shape, TextErased
 
 S = TypeVar("S")
 
@@ -36,6 +36,13 @@ class Replay:
     """Returns what the record asks for; None takes it out and does nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """The wish to say that words of people were erased; a stream with dead letters takes it as well."""
+
+    fact: TextErased
+
+
 class Request(NamedTuple):
     """One command for one stream."""
 
@@ -49,6 +56,8 @@ class Request(NamedTuple):
     """The stream and sequence of the fact heard; such a request is remembered and done once."""
     record: Inbound | None = None
     """The record it came from, so that it can be parked."""
+    is_ours: bool = False
+    """The record is a fact that a service of ours has said: as a dead letter, a topic may carry it again."""
 
 
 class Outcome(NamedTuple):

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from contracts.envelope import MAX_FACT_BYTES, Fact, encode
+from contracts.personal import is_identifier
 from shared import ids
-from shared.decider import Decider, Outcome, Park, Refusal, Replay, Request
+from shared.decider import Decider, Erase, Outcome, Park, Refusal, Replay, Request
 from shared.ledger import MAX_PAGE_BYTES, Entry, Event, digest
+from shared.reasons import told
 from shared.state import NOTHING_SEEN, DeadLetter, DeadLetterReplayed, Record
 
 S = TypeVar("S")
@@ -107,6 +109,9 @@ class Drafts(Generic[S]):
         record.correlation = record.correlation or request.correlation or request.stream
         if isinstance(request.command, Replay):
             return self._replay(record, request, request.command, now)
+        if isinstance(request.command, Erase):
+            fact = request.command.fact
+            return Outcome("applied", (fact,)), self._take(record, [fact], request.cause, now), None
         if record.parked and request.record is None:
             return Outcome("refused", refusal=PARKED, state=record.body), (), None
         if isinstance(request.command, Park):
@@ -122,20 +127,24 @@ class Drafts(Generic[S]):
         except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad request harms no other
             if request.record is None:
                 return Outcome("failed", error=error, state=record.body), (), None
-            return self._park(record, request, f"{type(error).__name__}: {error}", now)
+            return self._park(record, request, told(error), now)
         result = "applied" if events else "nothing"
         return Outcome(result, tuple(decided), state=record.body), events, request.source
 
     def _park(
         self, record: Record[S], request: Request, reason: str, now: datetime, result: str = "dead_letter"
     ) -> Decision:
-        """Keep a record in its stream's state and say it among the dead letters; it is not *seen* by that."""
+        """Keep a record in its stream's state and say it among the dead letters; it is not *seen* by that.
+
+        What is no fact of ours may hold anything: of that only the reason is said.
+        """
         if request.record is None:
             raise TypeError("only a record can be parked")
         letter = DeadLetter.of(request.stream, request.record, reason, request.source)
         events = self._take(record, [letter], request.cause, now)
-        key = letter.key_text if letter.key_text is not None else request.stream
-        said = Event(f"{request.record.topic}-dlq", "dead-letter", key, request.record.value, reason)
+        key = letter.key_text if is_identifier(letter.key_text or "") else None
+        value = request.record.value if request.is_ours else b""
+        said = Event(f"{request.record.topic}-dlq", "dead-letter", key or request.stream, value, reason)
         return Outcome(result, (letter,), state=record.body), [*events, said], None
 
     def _replay(self, record: Record[S], request: Request, replay: Replay, now: datetime) -> Decision:

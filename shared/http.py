@@ -17,10 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
+from contracts.personal import shown
 from shared.access import Identity, InvalidTokenError, Verifier
 from shared.book import BookLostError
 from shared.clock import monotonic
 from shared.metrics import REQUESTS
+from shared.reasons import place_of
 from shared.store import StoreUnavailableError
 
 PROBLEM = "application/problem+json"
@@ -28,6 +30,8 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 OPEN = frozenset({"/live", "/ready", "/metrics", "/docs", "/openapi.json"})
 """What is answered without a token, the assets of ``/docs`` as well."""
 ASSETS = "/docs/assets"
+QUOTING = frozenset({"union_tag_invalid"})
+"""The kinds of mistakes whose message repeats what was sent."""
 HOP = "x-zeren-hop"
 """A request with this header was passed on by another replica; it is not passed on again."""
 
@@ -172,8 +176,14 @@ class CanonicalLine:
             took, path = monotonic() - began, scope["path"]
             REQUESTS.labels(self._service, scope["method"], str(status)).observe(took)
             if path.startswith("/v1/") and path != "/v1/progress":
-                duration_ms = round(took * 1000, 2)
-                log.info("request", method=scope["method"], path=path, status=status, duration_ms=duration_ms)
+                duration_ms, named = round(took * 1000, 2), "/".join(map(_named, path.split("/")))
+                log.info(
+                    "request", method=scope["method"], path=named, status=status, duration_ms=duration_ms
+                )
+
+
+def _named(segment: str) -> str:
+    return segment and shown(segment)
 
 
 async def _identity(
@@ -262,7 +272,10 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [{"field": ".".join(map(str, e["loc"])), "reason": e["msg"]} for e in error.errors()]
+        fields = [
+            {"field": place_of(e["loc"]), "reason": e["type"] if e["type"] in QUOTING else e["msg"]}
+            for e in error.errors()
+        ]
         return problem(request, 422, "invalid", "some fields are invalid", "部分字段无效", errors=fields)
 
     @app.exception_handler(HTTPException)

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 MAX_ENTRIES = 1_000
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 GENESIS = b"\0" * 32
+ERASURE = "private.text-erased.v1"
+"""The type of the fact that says which entries were erased, and what was left of each."""
 
 
 class Event(NamedTuple):
@@ -78,13 +80,45 @@ def digest(  # noqa: PLR0917 in the order in which it is hashed
     return h.digest()
 
 
+def is_erased(entry: Entry) -> bool:
+    """Tell whether an entry was erased: nobody can compute its digest any more."""
+    return not entry.salt
+
+
 def is_whole(entry: Entry) -> bool:
-    """Tell whether an entry is what was sealed, or erased altogether."""
-    if not entry.salt:
-        return not any(event.value for event in entry.events)
-    return entry.digest == digest(
-        entry.salt, entry.stream, entry.version, entry.cause, entry.correlation, entry.source, entry.events
+    """Tell whether an entry is what was sealed; one that was erased is not."""
+    return not is_erased(entry) and entry.digest == digest(entry.salt, *entry[:6])
+
+
+def left_of(entry: Entry) -> str:
+    """Return the digest of an entry as it stands, which the fact about its erasure names."""
+    return digest(b"", *entry[:6]).hex()
+
+
+def is_erasure(before: Page, after: Page) -> bool:
+    """Tell whether *after* is *before* without salts and private values of some entries, and nothing else."""
+    return (
+        before._replace(entries=()) == after._replace(entries=())
+        and len(before.entries) == len(after.entries)
+        and all(map(_only_loses, before.entries, after.entries))
     )
+
+
+def _only_loses(before: Entry, after: Entry) -> bool:
+    if before == after:
+        return True
+    return (
+        is_erased(after)
+        and after._replace(salt=before.salt, events=before.events) == before
+        and len(before.events) == len(after.events)
+        and all(map(_is_kept, before.events, after.events))
+    )
+
+
+def _is_kept(before: Event, after: Event) -> bool:
+    """Tell whether an event was left in place; one that was published may not change at all."""
+    may_change = before.topic is None or before.reason is not None
+    return (before.topic, before.type) == (after.topic, after.type) and (may_change or before == after)
 
 
 def page_hash(  # noqa: PLR0917 in the order in which it is hashed
@@ -174,12 +208,29 @@ class Fault(NamedTuple):
     problem: str
 
 
+Place = tuple[int, str, int]
+"""The number of a page, and the stream and version of one of its entries."""
+
+
+def erasures(entry: Entry) -> dict[Place, str]:
+    """Return which entries an entry says were erased, each with the digest of what was left of it."""
+    named: dict[Place, str] = {}
+    for event in entry.events:
+        if event.type == ERASURE:
+            data = from_json(event.value)["data"]
+            named |= {(one["page"], data["stream"], one["version"]): one["left"] for one in data["entries"]}
+    return named
+
+
 def verify(book: int, pages: Iterable[Page], heads: Mapping[int, bytes]) -> Iterable[Fault]:
     """Yield what is wrong with a book, read from its first page: gaps, changes, a cut tail.
 
     *heads* are page numbers and hashes of this book that were published outside the database (lesson 15).
+    An entry may be erased if a whole entry of the book says so, and says what was left.
     """
     prev, number = GENESIS, 0
+    erased: dict[Place, str] = {}
+    named: dict[Place, str] = {}
     for page in pages:
         number += 1
         if page.number != number:
@@ -188,7 +239,11 @@ def verify(book: int, pages: Iterable[Page], heads: Mapping[int, bytes]) -> Iter
         if page.prev_hash != prev:
             yield Fault(page.id, "does not follow the page before it")
         for entry in page.entries:
-            if not is_whole(entry):
+            if is_erased(entry):
+                erased[page.number, entry.stream, entry.version] = left_of(entry)
+            elif is_whole(entry):
+                named |= erasures(entry)
+            else:
                 yield Fault(page.id, f"entry {entry.stream} v{entry.version} was changed")
         if page.hash != page_hash(
             page.prev_hash, book, page.number, page.actor, page.at, (e.digest for e in page.entries)
@@ -197,5 +252,18 @@ def verify(book: int, pages: Iterable[Page], heads: Mapping[int, bytes]) -> Iter
         if heads.get(page.number, page.hash) != page.hash:
             yield Fault(page.id, "is not the page whose hash was published")
         prev = page.hash
+    yield from _wrong_erasures(book, erased, named)
     if heads and max(heads) > number:
         yield Fault(page_id(book, number + 1), f"is cut off: page {max(heads)} was published")
+
+
+def _wrong_erasures(book: int, erased: Mapping[Place, str], named: Mapping[Place, str]) -> Iterable[Fault]:
+    for place in sorted(erased.keys() | named.keys()):
+        number, stream, version = place
+        where = f"entry {stream} v{version}"
+        if place not in named:
+            yield Fault(page_id(book, number), f"{where} was erased, and no fact says so")
+        elif place not in erased:
+            yield Fault(page_id(book, number), f"{where} is to be erased: erase it again")
+        elif erased[place] != named[place]:
+            yield Fault(page_id(book, number), f"{where} was changed after it was erased")

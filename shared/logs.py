@@ -4,6 +4,10 @@ import logging
 import sys
 
 import structlog
+from pydantic_core import to_json
+from structlog.typing import ExcInfo
+
+from shared.reasons import traced
 
 
 def configure(service: str, *, json: bool | None) -> None:
@@ -17,15 +21,28 @@ def configure(service: str, *, json: bool | None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_traced),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(
-        level=logging.WARNING,
-        stream=sys.stdout,
-        format='{"event":"library","logger":"%(name)s","message":"%(message)s"}',
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LibraryFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class LibraryFormatter(logging.Formatter):
+    """Writes what a library logs as one line of JSON: its first line, and an error without what it quotes."""
+
+    def format(self, record: logging.LogRecord) -> str:  # type: ignore[explicit-override]  # not before 3.12
+        """Return the line."""
+        # What follows the first line of a library's message is the error again, in the library's words.
+        line = {"event": "library", "logger": record.name, "message": record.getMessage().split("\n")[0]}
+        error = record.exc_info[1] if record.exc_info else None
+        return to_json(line if error is None else {**line, "exception": traced(error)}).decode()
+
+
+def _traced(exc_info: ExcInfo) -> str:
+    return traced(exc_info[1])

@@ -18,8 +18,8 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from shared.clock import Reading, from_micros, real_now, to_micros
-from shared.ledger import Page, from_document, page_id, to_document
-from shared.store import Document, PageTakenError, StoreUnavailableError
+from shared.ledger import Page, from_document, is_erasure, page_id, to_document
+from shared.store import Document, NotAnErasureError, PageTakenError, StoreUnavailableError
 
 DUPLICATE_KEY = 11000
 LOOKED_UP_AT_ONCE = 200
@@ -85,6 +85,14 @@ class MongoStore:
         with _translated():
             found = await self.pages.find({"_id": {"$in": wanted}}).to_list(None)
         return sorted((from_document(document) for document in found), key=lambda page: page.number)
+
+    async def erase_page(self, page: Page) -> None:
+        """Write a page over itself without what was erased; the only write that ever changes a page."""
+        there = await self.read_pages(page.book, [page.number])
+        if not there or not is_erasure(there[0], page):
+            raise NotAnErasureError(page.id)
+        with _translated():
+            await self.pages.replace_one({"_id": page.id, "hash": page.hash}, to_document(page))
 
     async def taken(self, numbers: Mapping[int, int]) -> set[int]:
         """Return the books whose page of the given number exists, in one query."""

@@ -28,6 +28,7 @@ from shared.http import AnnouncedLimit, ElsewhereError, ProblemError, api
 from shared.kafka import LOOKED_EVERY, KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
+from shared.reasons import told
 from shared.relay import BrokerUnavailableError, Outlet, Relay
 from shared.settings import Settings
 from shared.shelf import Shelf
@@ -441,7 +442,7 @@ class Service(Generic[S]):
     def _unready(self) -> str | None:
         """Return why this process cannot do its work, None if it can."""
         if self._fatal is not None:
-            return str(self._fatal)
+            return told(self._fatal)
         if not self._up:
             return "starting, standing by, or stopping"
         if not self.plan.is_dealt and not self.shelf.has_asked:
@@ -500,7 +501,7 @@ class Service(Generic[S]):
                 await broker.stop()
                 await asyncio.wait(tasks[:1])
         except TimeoutError as error:
-            log.warning("not_stopped", reason=repr(error))
+            log.warning("not_stopped", reason=told(error))
         await end(tasks)
         try:
             async with asyncio.timeout(DRAINED_WITHIN):
@@ -511,7 +512,7 @@ class Service(Generic[S]):
                     self._write_heads(self.opened(), {})
                 await self.shelf.clear()
         except (TimeoutError, StoreUnavailableError, BrokerUnavailableError) as error:
-            log.warning("not_drained", reason=repr(error))
+            log.warning("not_drained", reason=told(error))
         await outlet.stop()
         await disconnect(self.client)
         log.info("stopped")

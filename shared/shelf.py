@@ -108,5 +108,4 @@ class Shelf(Generic[S]):
         """Close every book and give its lease back; for a stop."""
         for book in list(self.books.values()):
             await book.close()
-            if not self.is_dealt:
-                await self.store().release(book.number, self.actor)
+            await self.store().release(book.number, self.actor)

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
-from contracts.envelope import Envelope, Fact
+from contracts.envelope import Envelope, Fact, Model
 from shared.ledger import Entry, Event
 
 S = TypeVar("S")
@@ -87,7 +87,27 @@ class DeadLetterReplayed(Fact, topic=None, prefix="", key="stream"):
     origin: str
 
 
-KIT_FACTS: dict[str, type[Fact]] = {fact.type: fact for fact in (DeadLetter, DeadLetterReplayed)}
+class ErasedEntry(Model):
+    """An entry of a stream that lost its words, and the digest of what was left of it."""
+
+    page: int
+    version: int
+    left: str
+
+
+class TextErased(Fact, topic=None, prefix="", key="stream"):
+    """Words of people were erased from entries of a stream; who, when and why stays."""
+
+    stream: str
+    by: str
+    """An identifier, never a name."""
+    ground: str
+    order: str
+    """What the erasure was ordered by: an identifier of a file."""
+    entries: tuple[ErasedEntry, ...]
+
+
+KIT_FACTS: dict[str, type[Fact]] = {fact.type: fact for fact in (DeadLetter, DeadLetterReplayed, TextErased)}
 
 
 @dataclass(slots=True)
@@ -155,7 +175,7 @@ class Shape(Generic[S]):
             record.body = self.evolve(record.body, fact)
         elif isinstance(fact, DeadLetter):
             record.parked = (*record.parked, fact)
-        else:
+        elif isinstance(fact, DeadLetterReplayed):
             record.parked = record.parked[1:]
 
     def read(self, event: Event) -> Fact:

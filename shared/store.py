@@ -16,6 +16,10 @@ class StoreUnavailableError(Exception):
     """The database did not answer; what was asked may or may not have happened."""
 
 
+class NotAnErasureError(Exception):
+    """A page may lose salts and private values, and nothing else of it may ever change."""
+
+
 class Store(Protocol):
     """Pages, states and marks of one service."""
 
@@ -24,6 +28,9 @@ class Store(Protocol):
 
     async def read_pages(self, book: int, numbers: Sequence[int]) -> list[Page]:
         """Return the pages of these numbers that exist, in order."""
+
+    async def erase_page(self, page: Page) -> None:
+        """Write a page over itself without what was erased; raise NotAnErasureError for any other change."""
 
     async def taken(self, numbers: Mapping[int, int]) -> set[int]:
         """Return the books whose page of the given number exists."""

@@ -9,6 +9,7 @@ import structlog
 
 from shared.book import Book, BookLostError
 from shared.clock import Clock, monotonic, to_micros
+from shared.reasons import told
 from shared.store import StoreUnavailableError
 
 NAP = 0.02
@@ -40,15 +41,15 @@ class Timer:
     async def run(self) -> None:
         """Wake streams until cancelled."""
         while True:
-            told = await asyncio.gather(*map(self._try_turn, list(self._books())))
-            await asyncio.sleep(self._pause() if all(told) else AGAIN_AFTER)
+            turns = await asyncio.gather(*map(self._try_turn, list(self._books())))
+            await asyncio.sleep(self._pause() if all(turns) else AGAIN_AFTER)
 
     async def _try_turn(self, book: Book[Any]) -> bool:
         """Wake what is due in one book; tell whether it could be written. No book waits for another."""
         try:
             await self.turn(book)
         except (BookLostError, StoreUnavailableError) as error:
-            log.warning("timer_waits", book=book.number, reason=str(error))
+            log.warning("timer_waits", book=book.number, reason=told(error))
             return False
         return True
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from shared.ledger import Page, from_document, page_id, to_document
+from shared.ledger import Page, from_document, is_erasure, page_id, to_document
 from shared.relay import Outbound
 from shared.state import Inbound
-from shared.store import Document, PageTakenError
+from shared.store import Document, NotAnErasureError, PageTakenError
 
 Pause = Callable[[str], Awaitable[None]]
 """Called before and after each effect; it may wait, never return, or raise that the other side is away."""
@@ -53,6 +53,15 @@ class MemoryStore:
         found = [from_document(self.database.pages[one]) for one in ids if one in self.database.pages]
         await self._pause("pages_read")
         return found
+
+    async def erase_page(self, page: Page) -> None:
+        """Write a page over itself without what was erased."""
+        await self._pause("erase_page")
+        there = self.database.pages.get(page.id)
+        if there is None or not is_erasure(from_document(there), page):
+            raise NotAnErasureError(page.id)
+        self.database.pages[page.id] = to_document(page)
+        await self._pause("page_erased")
 
     async def taken(self, numbers: Mapping[int, int]) -> set[int]:
         """Return the books whose page of the given number exists."""

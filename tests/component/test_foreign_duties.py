@@ -338,8 +338,8 @@ class TestWhoSends:
     @pytest.mark.parametrize(
         ("changes", "reason"),
         [
-            ({"value": b"{"}, "Invalid JSON"),
-            ({"value": b"x" * (MAX_WISH_BYTES + 1)}, "Invalid JSON"),
+            ({"value": b"{"}, "json_invalid"),
+            ({"value": b"x" * (MAX_WISH_BYTES + 1)}, "json_invalid"),
             ({"key": b"duty-in:training.lesson-2"}, "different streams"),
         ],
     )
@@ -559,11 +559,19 @@ class TestOverHttp:
         assert word_of(await training.posts(f"/{DUTY}/fulfilments")) == (404, "unknown_duty")
         assert word_of(await training.gets()) == (404, "unknown_duty")
 
-    @pytest.mark.parametrize("sub", ["training.evil", "a@b", "培训", "with space"])
+    @pytest.mark.parametrize(
+        ("sub", "word"),
+        [
+            ("training.evil", (422, "bad_id")),
+            ("a@b", (422, "bad_id")),
+            ("培训", (401, "invalid_token")),
+            ("with space", (401, "invalid_token")),
+        ],
+    )
     async def test_a_token_whose_name_is_no_owners_brings_nothing(
-        self, training: Foreigner, sub: str
+        self, training: Foreigner, sub: str, word: tuple[int, str]
     ) -> None:
-        assert word_of(await other(training, sub=sub).posts(**body())) == (422, "bad_id")
+        assert word_of(await other(training, sub=sub).posts(**body())) == word
         assert await pages(training.running) == 0
 
     async def test_without_a_token_nothing_is_done(self, training: Foreigner) -> None:

@@ -80,12 +80,13 @@ async def test_bytes_cannot_be_moved_from_one_event_to_the_next(three_pages: lis
     assert problems([three_pages[0], page, three_pages[2]])
 
 
-async def test_an_erased_entry_leaves_the_chain_whole(three_pages: list[Page]) -> None:
+async def test_an_entry_cannot_be_erased_without_a_fact_that_says_so(three_pages: list[Page]) -> None:
     entry = three_pages[1].entries[0]
     erased = entry._replace(salt=b"", events=tuple(event._replace(value=b"") for event in entry.events))
     page = three_pages[1]._replace(entries=(erased, *three_pages[1].entries[1:]))
 
-    assert not problems([three_pages[0], page, three_pages[2]])
+    found = problems([three_pages[0], page, three_pages[2]])
+    assert found == [("0/2", "entry b:x v1 was erased, and no fact says so")]
 
 
 async def test_a_missing_page_in_the_middle_is_found_lesson_15(three_pages: list[Page]) -> None:

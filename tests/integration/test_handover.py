@@ -17,9 +17,10 @@ from services.reminders.domain.model import DutyWatched
 from services.reminders.settings import RemindersSettings
 from shared import ids
 from shared.clock import real_now
-from shared.commands import pages_of, read_heads, rebuild_states, verify_books
+from shared.commands import read_heads, rebuild_states, verify_books
 from shared.ids import partition_of
 from shared.mongo import MongoStore, connect, disconnect
+from shared.reading import pages_of
 from shared.service import Service
 from tests.support.eventually import eventually
 from tests.support.process import Process, settings_of

@@ -13,8 +13,8 @@ from contracts.envelope import Envelope
 from contracts.topics import PARTITIONS
 from deploy.embedded import servers
 from shared import ids
-from shared.commands import pages_of
 from shared.mongo import MongoStore, connect, disconnect
+from shared.reading import pages_of
 from shared.service import Service
 from shared.settings import Settings
 from shared.state import Inbound

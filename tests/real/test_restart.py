@@ -14,9 +14,10 @@ from contracts.topics import PARTITIONS
 from deploy.embedded import servers
 from deploy.embedded.servers import Server
 from shared import ids
-from shared.commands import pages_of, rebuild_states, verify_books
+from shared.commands import rebuild_states, verify_books
 from shared.kafka import KafkaOutlet, make_topics
 from shared.mongo import MongoStore, connect, disconnect
+from shared.reading import pages_of
 from shared.relay import Relay
 from shared.service import Service
 from shared.settings import Settings

@@ -1,22 +1,25 @@
 """When the directory says no, and in which words."""
 
+from contracts.personal import shown
 from contracts.refusal import Refusal
 
 
 def unknown_unit(code: str) -> Refusal:
-    return Refusal("unknown_unit", f"There is no unit {code}.", f"单位 {code} 不存在。")
+    return Refusal("unknown_unit", f"There is no unit {shown(code)}.", f"单位 {shown(code)} 不存在。")
 
 
 def unknown_post(code: str) -> Refusal:
-    return Refusal("unknown_post", f"There is no post {code}.", f"职务 {code} 不存在。")
+    return Refusal("unknown_post", f"There is no post {shown(code)}.", f"职务 {shown(code)} 不存在。")
 
 
 def unknown_parent(code: str) -> Refusal:
-    return Refusal("unknown_parent", f"There is no superior unit {code}.", f"上级单位 {code} 不存在。")
+    return Refusal(
+        "unknown_parent", f"There is no superior unit {shown(code)}.", f"上级单位 {shown(code)} 不存在。"
+    )
 
 
 def unknown_zone(zone: str) -> Refusal:
-    return Refusal("unknown_zone", f"There is no time zone {zone}.", f"时区 {zone} 不存在。")
+    return Refusal("unknown_zone", f"There is no time zone {shown(zone)}.", f"时区 {shown(zone)} 不存在。")
 
 
 def closed(code: str) -> Refusal:
@@ -108,24 +111,24 @@ def ends_before_start(post: str) -> Refusal:
 def bad_code(code: str) -> Refusal:
     return Refusal(
         "bad_code",
-        f"{code!r} is not a code: up to 64 letters, digits, hyphens and underscores.",
-        f"“{code}”不是有效代码：限字母、数字、连字符、下划线，最长64位。",
+        f"{shown(code)!r} is not a code: up to 64 letters, digits, hyphens and underscores.",
+        f"“{shown(code)}”不是有效代码：限字母、数字、连字符、下划线，最长64位。",
     )
 
 
 def bad_post(code: str) -> Refusal:
     return Refusal(
         "bad_post",
-        f"{code!r} is not the code of a post: <unit>/<name>.",
-        f"“{code}”不是有效职务代码：<单位>/<名称>。",
+        f"{shown(code)!r} is not the code of a post: <unit>/<name>.",
+        f"“{shown(code)}”不是有效职务代码：<单位>/<名称>。",
     )
 
 
 def bad_role(role: str) -> Refusal:
     return Refusal(
         "bad_role",
-        f"{role!r} is not a role: small letters and underscores.",
-        f"“{role}”不是有效职责：限小写字母和下划线。",
+        f"{shown(role)!r} is not a role: small letters and underscores.",
+        f"“{shown(role)}”不是有效职责：限小写字母和下划线。",
     )
 
 

@@ -69,7 +69,7 @@ def read_xlsx(file: IO[bytes]) -> Iterator[Line | RowError]:
     except _BROKEN as error:
         raise BadFileError(
             "not_xlsx",
-            f"This is not a readable XLSX file, or it has a password: {error}.",
+            f"This is not a readable XLSX file, or it has a password: {type(error).__name__}.",
             "文件不是可读取的 XLSX，或设有密码。",
         ) from error
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from contracts.personal import shown
 from contracts.tree import Tree, Unit
 from services.directory.domain.importing import ImportPlan, import_units
 from services.directory.domain.model import CloseUnit, Command, MoveUnit, PlaceUnit, stream_of, unit_of
@@ -97,7 +98,9 @@ def routes(service: Service[Any], tree: Tree) -> APIRouter:
     async def unit(code: str, caller: Caller) -> dict[str, Any]:
         """Return a unit, its posts and who holds them now."""
         if code not in tree.units or not tree.is_within(code, caller.unit):
-            raise ProblemError(404, "unknown_unit", f"There is no unit {code}.", f"单位 {code} 不存在。")
+            raise ProblemError(
+                404, "unknown_unit", f"There is no unit {shown(code)}.", f"单位 {shown(code)} 不存在。"
+            )
         now = service.clock.now()
         posts = [
             {"post": post.code, "role": post.role, "person": post.holder(now)} for post in tree.posts_of(code)

@@ -7,6 +7,7 @@ from contracts import inspections
 from contracts.duties import DutyFulfilled, DutyOpened, DutyWaived, Line
 from contracts.envelope import Fact
 from contracts.inspections import Evidence
+from contracts.personal import PersonalText
 from services.inspection.domain.dossier import Outcome
 
 
@@ -109,21 +110,21 @@ class FindingDescribed(DossierFact):
     """What was found, in words."""
 
     finding: str
-    text: str
+    text: PersonalText
 
 
 class RectificationDescribed(DossierFact):
     """What the unit says that it has done, in words."""
 
     finding: str
-    text: str
+    text: PersonalText
 
 
 class ReasonGiven(DossierFact):
     """Why somebody decided so; *about* is an inspection or a finding."""
 
     about: str
-    reason: str
+    reason: PersonalText
 
 
 FACTS: dict[str, type[Fact]] = {

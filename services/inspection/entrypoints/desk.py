@@ -4,6 +4,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from contracts.personal import shown
 from services.inspection.domain.dossier import Dossier, Finding, Inspection
 from services.inspection.domain.model import Command
 from shared import ids
@@ -37,8 +38,8 @@ class Desk:
         found = (await self.dossier(unit)).find(inspection)
         if found is None:
             reason, reason_zh = (
-                f"There is no inspection {inspection} of {unit}.",
-                f"{unit} 没有检查 {inspection}。",
+                f"There is no inspection {shown(inspection)} of {shown(unit)}.",
+                f"{shown(unit)} 没有检查 {shown(inspection)}。",
             )
             raise ProblemError(404, "unknown_inspection", reason, reason_zh)
         return found
@@ -48,8 +49,8 @@ class Desk:
         found = (await self.dossier(unit)).find_finding(finding)
         if found is None:
             reason, reason_zh = (
-                f"There is no finding {finding} of {unit}.",
-                f"{unit} 没有发现问题 {finding}。",
+                f"There is no finding {shown(finding)} of {shown(unit)}.",
+                f"{shown(unit)} 没有发现问题 {shown(finding)}。",
             )
             raise ProblemError(404, "unknown_finding", reason, reason_zh)
         return found
@@ -65,7 +66,10 @@ class Desk:
     def known(self, unit: str, root: str) -> None:
         """Refuse a unit that does not exist or lies outside a subtree, alike."""
         if unit not in self.service.tree.units or not self.service.tree.is_within(unit, root):
-            reason, reason_zh = f"There is no unit {unit} in your subtree.", f"管辖范围内没有单位 {unit}。"
+            reason, reason_zh = (
+                f"There is no unit {shown(unit)} in your subtree.",
+                f"管辖范围内没有单位 {shown(unit)}。",
+            )
             raise ProblemError(404, "unknown_unit", reason, reason_zh)
 
     def is_above(self, unit: str, other: str) -> bool:

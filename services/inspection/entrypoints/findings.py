@@ -31,11 +31,11 @@ def add_routes(router: APIRouter, desk: Desk) -> None:
         await desk.inspection(unit, inspection)
         wish = RaiseFinding(inspection, body.line, body.text, body.due(desk, unit), caller.sub)
         outcome = await desk.decide(unit, wish, caller)
-        (raised,) = [
+        raised = next(
             one
             for one in outcome.state.find(inspection).findings
             if (one.line, one.text) == (body.line, body.text)
-        ]
+        )
         return {"result": outcome.result, **shown(raised)}
 
     @router.post(f"{where}/rectifications")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field
 
+from contracts.personal import shown
 from contracts.topics import PARTITIONS
 from contracts.tree import Tree
 from services.reminders.domain.ladder import POLICIES
@@ -59,7 +60,9 @@ def routes(service: Service[Any], read: Read, calendar: Calendar) -> APIRouter:
             or watch.opened is None
             or not _within(service, watch.opened.unit, caller.unit)
         ):
-            raise ProblemError(404, "unknown_duty", f"There is no duty {duty}.", f"事项 {duty} 不存在。")
+            raise ProblemError(
+                404, "unknown_duty", f"There is no duty {shown(duty)}.", f"事项 {shown(duty)} 不存在。"
+            )
         return {
             "duty": duty,
             "unit": watch.opened.unit,

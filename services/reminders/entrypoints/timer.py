@@ -17,6 +17,7 @@ from services.reminders.metrics import FACTS, FAILED, SILENT, WAKEUP_LATENESS
 from shared.book import Book
 from shared.clock import real_now
 from shared.decider import Request
+from shared.reasons import told
 from shared.service import Service
 
 log = structlog.get_logger()
@@ -43,7 +44,7 @@ class Gate:
             for stream, outcome in zip(free, await book.handle(requests), strict=True):
                 if outcome.error is not None:
                     FAILED.inc()
-                    log.warning("watch_cannot_speak", duty=stream, reason=repr(outcome.error))
+                    log.warning("watch_cannot_speak", duty=stream, reason=told(outcome.error))
                     failed.add(stream)
                 self._measure(outcome.facts, book.number, watches[stream].owner)
         waiting = set(streams) - set(free)

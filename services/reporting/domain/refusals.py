@@ -1,5 +1,6 @@
 """How the intake of foreign duties says no, in both languages."""
 
+from contracts.personal import shown
 from contracts.refusal import Refusal
 
 DUE_IN_PAST = Refusal(
@@ -14,33 +15,43 @@ DONE_IN_FUTURE = Refusal("done_in_future", "It cannot have been done yet.", "办
 
 def not_allowed(kind: str) -> Refusal:
     return Refusal(
-        "not_allowed", f"This token grants no duties of the kind {kind}.", f"该令牌无权提交“{kind}”类事项。"
+        "not_allowed",
+        f"This token grants no duties of the kind {shown(kind)}.",
+        f"该令牌无权提交“{shown(kind)}”类事项。",
     )
 
 
 def unknown_unit(unit: str) -> Refusal:
     return Refusal(
-        "unknown_unit", f"There is no unit {unit} in your subtree.", f"管辖范围内没有单位 {unit}。"
+        "unknown_unit",
+        f"There is no unit {shown(unit)} in your subtree.",
+        f"管辖范围内没有单位 {shown(unit)}。",
     )
 
 
 def unknown_recipient(unit: str) -> Refusal:
-    return Refusal("unknown_recipient", f"There is no recipient {unit}.", f"接收单位 {unit} 不存在。")
+    return Refusal(
+        "unknown_recipient", f"There is no recipient {shown(unit)}.", f"接收单位 {shown(unit)} 不存在。"
+    )
 
 
 def unit_closed(unit: str) -> Refusal:
-    return Refusal("unit_closed", f"The unit {unit} is closed.", f"单位 {unit} 已撤销。")
+    return Refusal("unit_closed", f"The unit {shown(unit)} is closed.", f"单位 {shown(unit)} 已撤销。")
 
 
 def unknown_policy(policy: str) -> Refusal:
-    return Refusal("unknown_policy", f"There is no ladder {policy}.", f"升级规则 {policy} 不存在。")
+    return Refusal(
+        "unknown_policy", f"There is no ladder {shown(policy)}.", f"升级规则 {shown(policy)} 不存在。"
+    )
 
 
 def unknown_duty(duty: str) -> Refusal:
-    return Refusal("unknown_duty", f"There is no duty {duty}.", f"事项 {duty} 不存在。")
+    return Refusal("unknown_duty", f"There is no duty {shown(duty)}.", f"事项 {shown(duty)} 不存在。")
 
 
 def opened_otherwise(duty: str) -> Refusal:
     return Refusal(
-        "opened_otherwise", f"{duty} was opened with other content.", f"事项 {duty} 已按其他内容立项。"
+        "opened_otherwise",
+        f"{shown(duty)} was opened with other content.",
+        f"事项 {shown(duty)} 已按其他内容立项。",
     )

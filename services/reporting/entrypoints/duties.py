@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from contracts.duties import Line
 from contracts.duties_in import DutyBrought
+from contracts.personal import shown
 from services.reporting.domain import refusals
 from services.reporting.domain.foreign import (
     FOREIGN,
@@ -66,8 +67,8 @@ def routes(service: Service[Any]) -> APIRouter:
             raise ProblemError(
                 422,
                 "bad_id",
-                f"{duty} cannot be the id of a duty: letters, digits, dot, dash and underscore.",
-                f"{duty} 不能作为事项编号：只可用字母、数字、点、连字符和下划线。",
+                f"{shown(duty)} cannot be the id of a duty: letters, digits, dot, dash and underscore.",
+                f"{shown(duty)} 不能作为事项编号：只可用字母、数字、点、连字符和下划线。",
             )
         wish = DutyBrought(duty=duty, **body.model_dump(exclude={"id"}))
         await _known(service, caller, wish.unit, wish.recipient)

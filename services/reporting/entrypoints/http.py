@@ -7,6 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
+from contracts.personal import shown
 from services.reporting.domain.model import SCHEDULE, FileReport, Report, SetSchedule, Status, standing
 from services.reporting.entrypoints.timer import affinity
 from shared import ids
@@ -124,7 +125,10 @@ def _known(service: Service[Any], unit: str, root: str) -> None:
     """Refuse a unit that does not exist or lies outside the caller's subtree, alike."""
     if unit not in service.tree.units or not service.tree.is_within(unit, root):
         raise ProblemError(
-            404, "unknown_unit", f"There is no unit {unit} in your subtree.", f"管辖范围内没有单位 {unit}。"
+            404,
+            "unknown_unit",
+            f"There is no unit {shown(unit)} in your subtree.",
+            f"管辖范围内没有单位 {shown(unit)}。",
         )
 
 
@@ -132,7 +136,9 @@ async def _report(service: Service[Any], report: str) -> Report:
     book = service.books.get(affinity(report))
     state = await book.peek(report) if book is not None else await service.read(report)
     if not isinstance(state, Report) or state.status is Status.NONE:
-        raise ProblemError(404, "unknown_report", f"There is no report {report}.", f"报告 {report} 不存在。")
+        raise ProblemError(
+            404, "unknown_report", f"There is no report {shown(report)}.", f"报告 {shown(report)} 不存在。"
+        )
     return state
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.duties_in import DutyBrought, DutyDone, DutyInFact
 from contracts.envelope import Envelope, Fact
+from contracts.personal import is_identifier, shown
 from contracts.topics import PARTITIONS
 from services.reporting.domain.foreign import FOREIGN, BringDuty, FinishDuty, Found, find, owner_of
 from shared.access import Identity, InvalidTokenError, Verifier
@@ -58,9 +59,14 @@ class DutiesIn:
         try:
             caller = self._verifier.identify(record.token)
         except InvalidTokenError as error:
-            raise UnauthenticatedError(f"no valid token: {type(error.__cause__).__name__}") from error
+            raise UnauthenticatedError(
+                f"no valid token: {type(error.__cause__ or error).__name__}"
+            ) from error
         if owner_of(fact.duty) != caller.sub:
-            raise UnauthenticatedError(f"{fact.duty} is not the id of a duty of {caller.sub}")
+            raise UnauthenticatedError(f"{shown(fact.duty)} is not the id of a duty of {caller.sub}")
+        if not (is_identifier(envelope.id) and is_identifier(fact.unit)):
+            # Both would be published, in a refusal or as the cause of a fact.
+            raise UnreadableError("the event's id or the unit is no identifier")
         wish = self._wish(fact, caller, envelope.id, record)
         known_by = (f"{caller.sub}#{envelope.id}", 1)
         return Request(FOREIGN + fact.duty, wish, envelope.id, fact.duty, known_by)

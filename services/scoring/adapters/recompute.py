@@ -9,8 +9,8 @@ from services.scoring.adapters.sums import Sums
 from services.scoring.domain.model import Row
 from services.scoring.domain.outcome import returns, score
 from services.scoring.domain.rate import Rate
-from shared.commands import pages_of
 from shared.mongo import MongoStore
+from shared.reading import pages_of
 from shared.state import Record, Shape
 
 FAR = datetime(9999, 1, 1, tzinfo=UTC)

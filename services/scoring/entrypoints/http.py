@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi import Request as HttpRequest
 
 from contracts.duties import Line
+from contracts.personal import shown
 from services.scoring.domain.model import HEAT, Heat
 from services.scoring.domain.outcome import score
 from services.scoring.domain.territory import depths, edge, sides, territory, total, uppers
@@ -115,7 +116,10 @@ def _known(service: Service[Any], unit: str, root: str) -> None:
     """Refuse a unit that does not exist or lies outside the caller's subtree, alike."""
     if unit not in service.tree.units or not service.tree.is_within(unit, root):
         raise ProblemError(
-            404, "unknown_unit", f"There is no unit {unit} in your subtree.", f"管辖范围内没有单位 {unit}。"
+            404,
+            "unknown_unit",
+            f"There is no unit {shown(unit)} in your subtree.",
+            f"管辖范围内没有单位 {shown(unit)}。",
         )
 
 
