@@ -41,7 +41,9 @@ class Timer:
     async def run(self) -> None:
         """Wake streams until cancelled."""
         while True:
-            turns = await asyncio.gather(*map(self._try_turn, list(self._books())))
+            books = list(self._books())
+            self._forget_others({book.number for book in books})
+            turns = await asyncio.gather(*map(self._try_turn, books))
             await asyncio.sleep(self._pause() if all(turns) else AGAIN_AFTER)
 
     async def _try_turn(self, book: Book[Any]) -> bool:
@@ -82,6 +84,11 @@ class Timer:
         if len(waiting) < len(streams):
             took = round((monotonic() - began) * 1000, 2)
             log.info("tick", book=book.number, woken=len(streams), held=len(waiting), duration_ms=took)
+
+    def _forget_others(self, books: Collection[int]) -> None:
+        """Hold nobody of a book that another replica writes; who takes it over expects all its moments."""
+        for number in self.held.keys() - set(books):
+            del self.held[number]
 
     def hurry(self, books: Collection[int] | None = None) -> None:
         """Try what is held in *books*, all if None, at once: what it waited for may have come."""

@@ -53,6 +53,20 @@ MUTANTS = [
         ("tests/component/test_kafka.py",),
     ),
     Mutant(
+        "a watch is held for ever once it was held",
+        "services/reminders/entrypoints/timer.py",
+        "return gate is None or gate <= now",
+        "return True",
+        ("tests/component/test_reminders.py",),
+    ),
+    Mutant(
+        "a book that another replica writes is still held",
+        "shared/timer.py",
+        "            self._forget_others({book.number for book in books})\n",
+        "",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
         "a moment that has passed is still the next one",
         BOOK,
         "while self.wakes and not self._is_expected(*self.wakes[0]):",
@@ -920,7 +934,7 @@ MUTANTS += [
         "reminders",
         "entrypoints/timer",
         "who must wait is forgotten",
-        "return [s for s in streams if s in waiting or s in failed]",
+        "return [s for s in streams if s in failed or (s in held and self._is_due(watches[s], now))]",
         "return [s for s in streams if s in failed]",
     ),
     _edge(
