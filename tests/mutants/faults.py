@@ -7,6 +7,7 @@ CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
 
 KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "ledger", "model"))
+INSTANTS = ("tests/component/test_instants.py",)
 """The tests that must catch a fault of the kit."""
 
 
@@ -51,6 +52,31 @@ MUTANTS = [
         raise BrokerUnavailableError(str(error)) from error
     if known is None:""",
         ("tests/component/test_kafka.py",),
+    ),
+    Mutant(
+        "states are marked as written before they are",
+        BOOK,
+        "            head, streams = self.head, list(self._unwritten)\n",
+        "            head, streams = self.head, list(self._unwritten)\n"
+        '            await self._store.set_marks({self.number: {"applied": head}})\n',
+        INSTANTS,
+    ),
+    Mutant(
+        "pages are marked as said before they are",
+        RELAY,
+        "        if not work:\n            await self._mark(force=False)\n            return False\n",
+        "        if not work:\n            await self._mark(force=False)\n            return False\n"
+        "        for book, pages in work:\n"
+        '            mark = {"said": pages[-1].number, "incarnation": incarnation}\n'
+        "            await self._store.set_marks({book.number: mark})\n",
+        INSTANTS,
+    ),
+    Mutant(
+        "who takes over trusts the states that were written",
+        BOOK,
+        "self._settle(page, dict.fromkeys(entry.stream for entry in page.entries))",
+        "self._settle(page, ())",
+        INSTANTS,
     ),
     Mutant(
         "a watch is held for ever once it was held",
