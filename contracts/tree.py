@@ -165,6 +165,10 @@ class Tree:
             case _:
                 return
 
+    def become(self, other: "Tree") -> None:
+        """Hold what another table holds, which is not used any more."""
+        vars(self).update(vars(other))
+
     def _apply_to_unit(self, fact: UnitFact, sequence: int) -> None:
         known = self.units.get(fact.unit)
         if known is not None and sequence <= known.version:

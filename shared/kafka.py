@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+import aiokafka.client
 import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -14,9 +16,11 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    KafkaTimeoutError,
     TopicAlreadyExistsError,
     for_code,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka import TopicPartition as SubscribedPartition
@@ -25,18 +29,27 @@ from faststream.kafka.message import FAKE_CONSUMER
 from contracts.topics import TOPICS
 from shared import ids
 from shared.clock import monotonic
-from shared.relay import BrokerUnavailableError, Outbound
+from shared.relay import BrokerUnavailableError, NoTopicsError, Outbound
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
 
 INCARNATION = "zeren-incarnation"
-"""One record lies here, written when the topics are made: it names the data that the broker holds."""
+"""The first record here, written when the topics are made, names the data that the broker holds.
+
+Of several processes that write one at once the first in the log counts, for all of them.
+"""
 BATCH_BYTES = 512 * 1024
 DEAD_LETTERS_KEPT = timedelta(days=366)
 COMMIT_EVERY = 1.0
 """Seconds: offsets behind which nothing but Said lies need not be committed at once."""
 LOOKED_EVERY = 1.0
 """Seconds: a broker may come back empty between two batches, and the producer does not notice."""
+LOOKED_WITHIN = 10.0
+UNSURE_PAUSE = 0.25
+
+# aiokafka lets the broker make every topic that it names, with the broker's own number of partitions, and
+# cannot be told otherwise: clients that live through an empty broker would make ours before we do.
+aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
 
 log = structlog.get_logger()
 
@@ -52,9 +65,30 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int, *, r
 
     A topic of the registry is kept as long as the registry says and is never compacted.
 
+    Any number of processes may do so at once; all get the same answer.
+
     Raises:
         TopicMismatchError: a topic exists with another number of partitions.
+        BrokerUnavailableError: the broker does not answer.
     """
+    try:
+        is_new = await _create(address, topics, partitions, replicas)
+        known = None if is_new else await read_incarnation(address)
+        if known is None:
+            async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
+                await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
+            known = await read_incarnation(address)
+    except (KafkaError, OSError) as error:
+        if isinstance(error, KafkaError) and not (error.retriable or isinstance(error, KafkaTimeoutError)):
+            raise
+        raise BrokerUnavailableError(repr(error)) from error
+    if known is None:
+        raise BrokerUnavailableError("the incarnation was written but cannot be read")
+    return known
+
+
+async def _create(address: str, topics: Sequence[str], partitions: int, replicas: int) -> bool:
+    """Make what does not exist and look at what does; tell whether nothing named the data before."""
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     await admin.start()
     try:
@@ -72,18 +106,7 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int, *, r
                 raise TopicMismatchError(f"{topic['topic']}: {len(topic['partitions'])}, not {partitions}")
     finally:
         await admin.close()
-    known = None if is_new else await read_incarnation(address)
-    if known is None:
-        producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
-        await producer.start()
-        try:
-            await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
-        finally:
-            await producer.stop()
-        known = await read_incarnation(address)
-    if known is None:
-        raise BrokerUnavailableError("the incarnation was written but cannot be read")
-    return known
+    return is_new
 
 
 def _kept(name: str) -> dict[str, str]:
@@ -96,9 +119,19 @@ def _kept(name: str) -> dict[str, str]:
 
 async def read_incarnation(address: str) -> str | None:
     """Return the identity of the data that the broker holds; None if it has none yet."""
+    try:
+        async with asyncio.timeout(LOOKED_WITHIN):
+            return await _first_incarnation(address)
+    except TimeoutError as error:
+        raise KafkaTimeoutError(f"no incarnation within {LOOKED_WITHIN} s") from error
+
+
+async def _first_incarnation(address: str) -> str | None:
     consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, fetch_max_wait_ms=50)
     await consumer.start()
     try:
+        if INCARNATION not in await consumer.topics():
+            return None
         partition = TopicPartition(INCARNATION, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
@@ -152,7 +185,7 @@ class KafkaOutlet:
             except KafkaError as error:
                 raise BrokerUnavailableError(str(error)) from error
             if self._incarnation is None:
-                raise BrokerUnavailableError("the topics were not made yet")
+                raise NoTopicsError("the topics were not made yet")
         return self._incarnation
 
     async def send(self, records: Sequence[Outbound]) -> None:
@@ -200,6 +233,45 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned({tp.partition for tp in assigned})
 
 
+def group_of(service: str, incarnation: str | None) -> str:
+    """Return the consumer group of a service: its offsets speak of one incarnation of the broker's data.
+
+    A member that has not noticed yet commits where nobody will go on from.
+    """
+    return f"{service}.{incarnation}"
+
+
+class Certainty:
+    """Whether what a consumer has read is of one incarnation of a broker's data.
+
+    A broker loses its data only together with its connections: over the same ones it need not be asked again.
+    """
+
+    def __init__(self, incarnation: str | None, read: Callable[[], Awaitable[str | None]]) -> None:
+        """Be certain of *incarnation*; *read* asks the broker."""
+        self._incarnation = incarnation
+        self._read = read
+        self._links: dict[Any, Any] | None = None
+
+    async def of(self, consumer: Any) -> bool:
+        """Tell whether all that was read until now is of that incarnation."""
+        links = dict(consumer._client._conns)  # noqa: SLF001 aiokafka tells nobody that it has reconnected
+        if links == self._links:
+            return True
+        try:
+            if await self._read() != self._incarnation:
+                return False
+        except KafkaError:
+            return False
+        self._links = links
+        return True
+
+
+async def certain(_: Any) -> bool:
+    """Be certain of whatever was read: of a broker that is never replaced."""
+    return True
+
+
 def new_broker(address: str) -> KafkaBroker:
     """Return FastStream's broker for subscribers; topics are never made by themselves."""
     return KafkaBroker(address, allow_auto_create_topics=False, logger=None)
@@ -213,6 +285,7 @@ def subscribe(
     stop: Callable[[Exception], None],
     group: str | None,
     partitions: int,
+    is_sure: Callable[[Any], Awaitable[bool]] = certain,
     session_ms: int = 10_000,
     listener: ConsumerRebalanceListener | None = None,
 ) -> None:
@@ -220,6 +293,7 @@ def subscribe(
 
     A group without a *listener* has one member, which reads all partitions from the offsets of the last one.
 
+    A batch that a consumer read when nobody *is_sure* of it is not applied but read again.
     What *apply* raises for good is given to *stop*, because what is not applied may not be passed over.
     """
     options: dict[str, Any] = {
@@ -248,6 +322,11 @@ def subscribe(
         if is_stopped:
             return
         records: Sequence[Any] = message.raw_message
+        consumer: Any = subscriber.consumer
+        if not await is_sure(consumer):
+            _seek_back(consumer, records)
+            await asyncio.sleep(UNSURE_PAUSE)
+            return
         batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"", _token(r)) for r in records]
         try:
             offsets = await patient(batch)
@@ -255,13 +334,7 @@ def subscribe(
             is_stopped = True
             stop(error)
             return
-        consumer: Any = subscriber.consumer
-        lost = {
-            (r.topic, r.partition): r.offset for r in reversed(batch) if (r.topic, r.partition) not in offsets
-        }
-        for tp, offset in lost.items():
-            with suppress(IllegalStateError):
-                consumer.seek(TopicPartition(*tp), offset)
+        _seek_back(consumer, [record for record in batch if (record.topic, record.partition) not in offsets])
         facts = any(record.key is not None for record in batch)
         if group is not None and offsets and (facts or monotonic() - committed_at > COMMIT_EVERY):
             committed_at = monotonic()
@@ -271,6 +344,14 @@ def subscribe(
                 log.info("offsets_not_committed", reason="the group was dealt anew")
 
     subscriber(on_batch)
+
+
+def _seek_back(consumer: Any, records: Sequence[Any]) -> None:
+    """Let these records be read again."""
+    first = {TopicPartition(r.topic, r.partition): r.offset for r in reversed(records)}
+    for place, offset in first.items():
+        with suppress(IllegalStateError):
+            consumer.seek(place, offset)
 
 
 def _token(record: Any) -> str:
