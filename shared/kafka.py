@@ -75,8 +75,7 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int, *, r
         is_new = await _create(address, topics, partitions, replicas)
         known = None if is_new else await read_incarnation(address)
         if known is None:
-            async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
-                await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
+            await _write_incarnation(address)
             known = await read_incarnation(address)
     except (KafkaError, OSError) as error:
         if isinstance(error, KafkaError) and not (error.retriable or isinstance(error, KafkaTimeoutError)):
@@ -90,8 +89,8 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int, *, r
 async def _create(address: str, topics: Sequence[str], partitions: int, replicas: int) -> bool:
     """Make what does not exist and look at what does; tell whether nothing named the data before."""
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
-    await admin.start()
     try:
+        await admin.start()
         forever = {"retention.ms": "-1", "cleanup.policy": "delete"}
         wanted = [NewTopic(name, partitions, replicas, topic_configs=_kept(name)) for name in topics]
         wanted.append(NewTopic(INCARNATION, 1, replicas, topic_configs=forever))
@@ -117,6 +116,15 @@ def _kept(name: str) -> dict[str, str]:
     return {"retention.ms": str(millis), "cleanup.policy": "delete"}
 
 
+async def _write_incarnation(address: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
+    try:
+        await producer.start()
+        await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
+    finally:
+        await producer.stop()
+
+
 async def read_incarnation(address: str) -> str | None:
     """Return the identity of the data that the broker holds; None if it has none yet."""
     try:
@@ -128,8 +136,8 @@ async def read_incarnation(address: str) -> str | None:
 
 async def _first_incarnation(address: str) -> str | None:
     consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, fetch_max_wait_ms=50)
-    await consumer.start()
     try:
+        await consumer.start()
         if INCARNATION not in await consumer.topics():
             return None
         partition = TopicPartition(INCARNATION, 0)
