@@ -1,22 +1,15 @@
 """What a process hears with: subscribers to one incarnation of the broker's data, made anew for the next."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
-from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
 
 from shared.consumer import Heard
-from shared.kafka import LOOKED_EVERY, new_broker
+from shared.kafka import LOOKED_EVERY
 from shared.relay import BrokerUnavailableError, NoTopicsError
-
-BELOW_FOR = 3
-"""Looks: a partition that changes its leader may end below what was read of it, for a moment."""
-POSITION_WITHIN = 1.0
 
 log = structlog.get_logger()
 
@@ -121,63 +114,3 @@ class Hearing:
         ears, self._ears = self._ears, None
         if ears is not None:
             await ears.stop()
-
-
-class KafkaEars:
-    """``Ears`` on FastStream: whoever makes them subscribes to ``broker`` before they start."""
-
-    def __init__(self, address: str) -> None:
-        """Hear the broker at *address*."""
-        self.broker = new_broker(address)
-        self._below: Counter[TopicPartition] = Counter()
-
-    async def start(self) -> None:
-        """Begin to hear; raise BrokerUnavailableError if the broker does not answer."""
-        try:
-            await self.broker.start()
-        except KafkaError as error:
-            raise BrokerUnavailableError(str(error)) from error
-
-    async def stop(self) -> None:
-        """End with the batch at hand, or without it if it takes too long."""
-        try:
-            await self.broker.stop()
-        except* KafkaError as errors:
-            log.info("not_stopped_cleanly", reason=repr(errors.exceptions))
-
-    async def rewind(self) -> None:
-        """Go back to the beginning of a partition that has ended below our position for some looks.
-
-        A broker that has lost only some records keeps its incarnation, and may answer that there is
-        nothing new until it holds as many as were read: the next ones would be passed over unread.
-        """
-        for subscriber in self.broker.subscribers:
-            consumer: Any = getattr(subscriber, "consumer", None)
-            if consumer is not None:
-                await rewind(consumer, self._below)
-
-
-async def rewind(consumer: Any, below: Counter[TopicPartition]) -> None:
-    """Count how often in a row a partition ended *below* our position; then read it from its start."""
-    for place in consumer.assignment():
-        if not await _is_below(consumer, place):
-            del below[place]
-            continue
-        below[place] += 1
-        if below[place] >= BELOW_FOR:
-            with suppress(IllegalStateError):
-                consumer.seek(place, 0)
-            del below[place]
-            log.warning("partition_read_again", topic=place.topic, partition=place.partition)
-
-
-async def _is_below(consumer: Any, place: TopicPartition) -> bool:
-    """Tell whether a partition ends before our position, as far as is known."""
-    try:
-        end = consumer.highwater(place)
-        if end is None:
-            return False
-        async with asyncio.timeout(POSITION_WITHIN):
-            return bool(await consumer.position(place) > end)
-    except (IllegalStateError, TimeoutError):
-        return False

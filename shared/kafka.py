@@ -1,6 +1,7 @@
 """Kafka: topics made from the registry, the relay's outlet, batch subscribers with offsets of our own."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -46,6 +47,9 @@ LOOKED_EVERY = 1.0
 """Seconds: a broker may come back empty between two batches, and the producer does not notice."""
 LOOKED_WITHIN = 10.0
 UNSURE_PAUSE = 0.25
+BELOW_FOR = 3
+"""Looks: a partition that changes its leader may end below what was read of it, for a moment."""
+POSITION_WITHIN = 1.0
 
 # aiokafka lets the broker make every topic that it names, with the broker's own number of partitions, and
 # cannot be told otherwise: clients that live through an empty broker would make ours before we do.
@@ -283,6 +287,66 @@ async def certain(_: Any) -> bool:
 def new_broker(address: str) -> KafkaBroker:
     """Return FastStream's broker for subscribers; topics are never made by themselves."""
     return KafkaBroker(address, allow_auto_create_topics=False, logger=None)
+
+
+class KafkaEars:
+    """``shared.hearing.Ears`` on FastStream: who makes them subscribes to ``broker`` before they start."""
+
+    def __init__(self, address: str) -> None:
+        """Hear the broker at *address*."""
+        self.broker = new_broker(address)
+        self._below: Counter[TopicPartition] = Counter()
+
+    async def start(self) -> None:
+        """Begin to hear; raise BrokerUnavailableError if the broker does not answer."""
+        try:
+            await self.broker.start()
+        except KafkaError as error:
+            raise BrokerUnavailableError(str(error)) from error
+
+    async def stop(self) -> None:
+        """End with the batch at hand, or without it if it takes too long."""
+        try:
+            await self.broker.stop()
+        except* KafkaError as errors:
+            log.info("not_stopped_cleanly", reason=repr(errors.exceptions))
+
+    async def rewind(self) -> None:
+        """Go back to the beginning of a partition that has ended below our position for some looks.
+
+        A broker that has lost only some records keeps its incarnation, and may answer that there is
+        nothing new until it holds as many as were read: the next ones would be passed over unread.
+        """
+        for subscriber in self.broker.subscribers:
+            consumer: Any = getattr(subscriber, "consumer", None)
+            if consumer is not None:
+                await rewind(consumer, self._below)
+
+
+async def rewind(consumer: Any, below: Counter[TopicPartition]) -> None:
+    """Count how often in a row a partition ended *below* our position; then read it from its start."""
+    for place in consumer.assignment():
+        if not await _is_below(consumer, place):
+            del below[place]
+            continue
+        below[place] += 1
+        if below[place] >= BELOW_FOR:
+            with suppress(IllegalStateError):
+                consumer.seek(place, 0)
+            del below[place]
+            log.warning("partition_read_again", topic=place.topic, partition=place.partition)
+
+
+async def _is_below(consumer: Any, place: TopicPartition) -> bool:
+    """Tell whether a partition ends before our position, as far as is known."""
+    try:
+        end = consumer.highwater(place)
+        if end is None:
+            return False
+        async with asyncio.timeout(POSITION_WITHIN):
+            return bool(await consumer.position(place) > end)
+    except (IllegalStateError, TimeoutError):
+        return False
 
 
 def subscribe(

@@ -24,9 +24,18 @@ from shared.book import PROBE, WINDOW, Book
 from shared.clock import Clock, StoryClock, SystemClock, monotonic, to_micros
 from shared.consumer import Heard, Intake, OnFact
 from shared.decider import Decider, Outcome, Request
-from shared.hearing import Hearing, KafkaEars
+from shared.hearing import Hearing
 from shared.http import AnnouncedLimit, ElsewhereError, ProblemError, api
-from shared.kafka import Certainty, KafkaOutlet, Rebalance, group_of, make_topics, read_incarnation, subscribe
+from shared.kafka import (
+    Certainty,
+    KafkaEars,
+    KafkaOutlet,
+    Rebalance,
+    group_of,
+    make_topics,
+    read_incarnation,
+    subscribe,
+)
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
 from shared.relay import BrokerUnavailableError, Outlet, Relay

@@ -16,8 +16,8 @@ from contracts.topics import PARTITIONS
 from services.reminders.app import build
 from shared.clock import MICROSECOND
 from shared.consumer import Heard
-from shared.hearing import BELOW_FOR, Hearing, rewind
-from shared.kafka import Certainty
+from shared.hearing import Hearing
+from shared.kafka import BELOW_FOR, Certainty, rewind
 from shared.relay import BrokerUnavailableError, NoTopicsError
 from shared.testing.memory import MemoryOutlet
 from tests.support.reminders import DUE, OPENED_AT, a_duty, a_village

@@ -94,14 +94,14 @@ MUTANTS = [
     ),
     Mutant(
         "a partition that lost records is passed over",
-        HEARING,
+        "shared/kafka.py",
         "consumer.seek(place, 0)",
         "pass",
         ("tests/component/test_hearing.py",),
     ),
     Mutant(
         "a partition is read again at the first doubt",
-        HEARING,
+        "shared/kafka.py",
         "if below[place] >= BELOW_FOR:",
         "if below[place] >= 1:",
         ("tests/component/test_hearing.py",),
