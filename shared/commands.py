@@ -1,7 +1,7 @@
-"""The commands that every service has: run, verify, rebuild, trace, replay, erase."""
+"""The commands that every service has: run, verify, rebuild, trace, replay, erase, say-again."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from contracts.envelope import Envelope
 from contracts.personal import is_identifier
 from contracts.topics import PARTITIONS, TOPICS
+from shared.again import take_back, writers
 from shared.book import Book
 from shared.erasing import BookHeldError, Ground, UnknownStreamError, Wish, book_of, erase, held
 from shared.erasure import Found
@@ -139,6 +140,7 @@ def program(name: str, settings: type[Settings], build: Callable[[Service[Any]],
     _add_checks(app, make)
     _add_remedies(app, settings)
     _add_erasure(app, make)
+    _add_say_again(app, make)
     return app
 
 
@@ -155,6 +157,42 @@ async def _verify(make: Make) -> tuple[int, list[Fault]]:
 async def _rebuild(make: Make, *, write: bool) -> tuple[int, list[str]]:
     service, plan = make()
     return await rebuild_states(service.store, plan.books, plan.decider.shape, write=write)
+
+
+async def _take_back(make: Make, books: Sequence[int]) -> tuple[list[str], dict[int, int]]:
+    """Return who forbids it by being up, else the marks that were taken back."""
+    service, plan = make()
+    unknown = sorted(set(books) - set(range(plan.books)))
+    if unknown:
+        raise typer.BadParameter(
+            f"no such books: {unknown}; there are {plan.books}, from 0 / "
+            f"没有这些账本，共 {plan.books} 本，自 0 起"
+        )
+    chosen = books or range(plan.books)
+    up = await writers(service.store, chosen)
+    return up, {} if up else await take_back(service.store, chosen)
+
+
+def _add_say_again(app: typer.Typer, make: Make) -> None:
+    @app.command("say-again")
+    def say_again(
+        book: Annotated[
+            list[int] | None, typer.Option(help="only this one, repeatable / 仅此账本，可重复")
+        ] = None,
+    ) -> None:
+        """Let a stopped service say its books again from page 1 at its next start / 从第一页起重新发布."""
+        up, said = asyncio.run(_take_back(make, book or []))
+        if up:
+            where = ", ".join(up)
+            typer.echo(f"nothing done: stop the service first, it answers at {where}", err=True)
+            typer.echo(f"未执行：请先停止该服务，它仍在 {where} 应答", err=True)
+            raise typer.Exit(1)
+        for number, pages in sorted(said.items()):
+            typer.echo(
+                f"book {number}: pages 1 to {pages} will be said again / "
+                f"账本 {number}：第 1 至 {pages} 页将重新发布"
+            )
+        typer.echo(f"{len(said)} books; start the service now / {len(said)} 本账本；现在可启动该服务")
 
 
 def _add_checks(app: typer.Typer, make: Make) -> None:

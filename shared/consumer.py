@@ -61,6 +61,13 @@ class Heard:
         self._of: dict[str, int] = {}
         self._arrivals: dict[tuple[str, int, str], deque[tuple[datetime, datetime]]] = {}
 
+    def begin(self, incarnation: str) -> None:
+        """Have heard nothing of a broker's data: what was said of others says nothing of these."""
+        self.incarnation = incarnation
+        self._through.clear()
+        self._of.clear()
+        self._arrivals.clear()
+
     def note(self, topic: str, partition: int, said: Said) -> None:
         """Take a Said in, once everything before it on its partition is applied."""
         if self.incarnation is not None and said.incarnation != self.incarnation:

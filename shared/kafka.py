@@ -1,11 +1,14 @@
 """Kafka: topics made from the registry, the relay's outlet, batch subscribers with offsets of our own."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+import aiokafka.client
 import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -14,10 +17,12 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    KafkaTimeoutError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
     for_code,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka import TopicPartition as SubscribedPartition
@@ -26,12 +31,15 @@ from faststream.kafka.message import FAKE_CONSUMER
 from contracts.topics import TOPICS
 from shared import ids
 from shared.clock import monotonic
-from shared.relay import BrokerUnavailableError, Outbound
+from shared.relay import BrokerUnavailableError, NoTopicsError, Outbound
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
 
 INCARNATION = "zeren-incarnation"
-"""One record lies here, written when the topics are made: it names the data that the broker holds."""
+"""The first record here, written when the topics are made, names the data that the broker holds.
+
+Of several processes that write one at once the first in the log counts, for all of them.
+"""
 BATCH_BYTES = 512 * 1024
 DEAD_LETTERS_KEPT = timedelta(days=366)
 DEAD_LETTER_BYTES = 16 * 1024 * 1024
@@ -40,6 +48,15 @@ COMMIT_EVERY = 1.0
 """Seconds: offsets behind which nothing but Said lies need not be committed at once."""
 LOOKED_EVERY = 1.0
 """Seconds: a broker may come back empty between two batches, and the producer does not notice."""
+LOOKED_WITHIN = 10.0
+UNSURE_PAUSE = 0.25
+BELOW_FOR = 3
+"""Looks: a partition that changes its leader may end below what was read of it, for a moment."""
+POSITION_WITHIN = 1.0
+
+# aiokafka lets the broker make every topic that it names, with the broker's own number of partitions, and
+# cannot be told otherwise: clients that live through an empty broker would make ours before we do.
+aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
 
 log = structlog.get_logger()
 
@@ -54,6 +71,8 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int, *, r
     """Make the topics that do not exist and return the incarnation of the broker's data.
 
     A topic of the registry is kept as long as the registry says and is never compacted.
+
+    Any number of processes may do so at once; all get the same answer.
 
     Raises:
         TopicMismatchError: a topic exists with another number of partitions.
@@ -70,8 +89,8 @@ async def make_topics(address: str, topics: Sequence[str], partitions: int, *, r
             async with _connected(AIOKafkaProducer(bootstrap_servers=address, acks="all")) as producer:
                 await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
             known = await read_incarnation(address)
-    except KafkaError as error:
-        raise BrokerUnavailableError(str(error)) from error
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailableError(repr(error)) from error
     if known is None:
         raise BrokerUnavailableError("the incarnation was written but cannot be read")
     return known
@@ -121,8 +140,18 @@ def _kept(name: str) -> dict[str, str]:
 
 async def read_incarnation(address: str) -> str | None:
     """Return the identity of the data that the broker holds; None if it has none yet."""
+    try:
+        async with asyncio.timeout(LOOKED_WITHIN):
+            return await _first_incarnation(address)
+    except TimeoutError as error:
+        raise KafkaTimeoutError(f"no incarnation within {LOOKED_WITHIN} s") from error
+
+
+async def _first_incarnation(address: str) -> str | None:
     options: dict[str, Any] = {"enable_auto_commit": False, "fetch_max_wait_ms": 50}
     async with _connected(AIOKafkaConsumer(bootstrap_servers=address, **options)) as consumer:
+        if INCARNATION not in await consumer.topics():
+            return None
         partition = TopicPartition(INCARNATION, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
@@ -174,7 +203,7 @@ class KafkaOutlet:
             except KafkaError as error:
                 raise BrokerUnavailableError(str(error)) from error
             if self._incarnation is None:
-                raise BrokerUnavailableError("the topics were not made yet")
+                raise NoTopicsError("the topics were not made yet")
         return self._incarnation
 
     async def send(self, records: Sequence[Outbound]) -> None:
@@ -222,9 +251,108 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned({tp.partition for tp in assigned})
 
 
+def group_of(service: str, incarnation: str | None) -> str:
+    """Return the consumer group of a service: its offsets speak of one incarnation of the broker's data.
+
+    A member that has not noticed yet commits where nobody will go on from.
+    """
+    return f"{service}.{incarnation}"
+
+
+class Certainty:
+    """Whether what a consumer has read is of one incarnation of a broker's data.
+
+    A broker loses its data only together with its connections: over the same ones it need not be asked again.
+    """
+
+    def __init__(self, incarnation: str | None, read: Callable[[], Awaitable[str | None]]) -> None:
+        """Be certain of *incarnation*; *read* asks the broker."""
+        self._incarnation = incarnation
+        self._read = read
+        self._links: dict[Any, Any] | None = None
+
+    async def of(self, consumer: Any) -> bool:
+        """Tell whether all that was read until now is of that incarnation."""
+        links = dict(consumer._client._conns)  # noqa: SLF001 aiokafka tells nobody that it has reconnected
+        if links == self._links:
+            return True
+        try:
+            if await self._read() != self._incarnation:
+                return False
+        except KafkaError:
+            return False
+        self._links = links
+        return True
+
+
+async def certain(_: Any) -> bool:
+    """Be certain of whatever was read: of a broker that is never replaced."""
+    return True
+
+
 def new_broker(address: str) -> KafkaBroker:
     """Return FastStream's broker for subscribers; topics are never made by themselves."""
     return KafkaBroker(address, allow_auto_create_topics=False, logger=None)
+
+
+class KafkaEars:
+    """``shared.hearing.Ears`` on FastStream: who makes them subscribes to ``broker`` before they start."""
+
+    def __init__(self, address: str) -> None:
+        """Hear the broker at *address*."""
+        self.broker = new_broker(address)
+        self._below: Counter[TopicPartition] = Counter()
+
+    async def start(self) -> None:
+        """Begin to hear; raise BrokerUnavailableError if the broker does not answer."""
+        try:
+            await self.broker.start()
+        except KafkaError as error:
+            raise BrokerUnavailableError(str(error)) from error
+
+    async def stop(self) -> None:
+        """End with the batch at hand, or without it if it takes too long."""
+        try:
+            await self.broker.stop()
+        except* KafkaError as errors:
+            log.info("not_stopped_cleanly", reason=repr(errors.exceptions))
+
+    async def rewind(self) -> None:
+        """Go back to the beginning of a partition that has ended below our position for some looks.
+
+        A broker that has lost only some records keeps its incarnation, and may answer that there is
+        nothing new until it holds as many as were read: the next ones would be passed over unread.
+        """
+        for subscriber in self.broker.subscribers:
+            consumer: Any = getattr(subscriber, "consumer", None)
+            if consumer is not None:
+                await rewind(consumer, self._below)
+
+
+async def rewind(consumer: Any, below: Counter[TopicPartition]) -> None:
+    """Count how often in a row a partition ended *below* our position; then read it from its start."""
+    for place in consumer.assignment():
+        if not await _is_below(consumer, place):
+            del below[place]
+            continue
+        below[place] += 1
+        if below[place] >= BELOW_FOR:
+            with suppress(IllegalStateError):
+                consumer.seek(place, 0)
+            del below[place]
+            log.warning("partition_read_again", topic=place.topic, partition=place.partition)
+
+
+async def _is_below(consumer: Any, place: TopicPartition) -> bool:
+    """Tell whether a partition ends before our position, as far as is known."""
+    try:
+        end = consumer.highwater(place)
+        if end is None:
+            return False
+        async with asyncio.timeout(POSITION_WITHIN):
+            return bool(await consumer.position(place) > end)
+    except (IllegalStateError, TimeoutError):
+        return False
 
 
 def subscribe(
@@ -235,6 +363,7 @@ def subscribe(
     stop: Callable[[Exception], None],
     group: str | None,
     partitions: int,
+    is_sure: Callable[[Any], Awaitable[bool]] = certain,
     session_ms: int = 10_000,
     listener: ConsumerRebalanceListener | None = None,
 ) -> None:
@@ -242,6 +371,7 @@ def subscribe(
 
     A group without a *listener* has one member, which reads all partitions from the offsets of the last one.
 
+    A batch that a consumer read when nobody *is_sure* of it is not applied but read again.
     What *apply* raises for good is given to *stop*, because what is not applied may not be passed over.
     """
     options: dict[str, Any] = {
@@ -270,6 +400,11 @@ def subscribe(
         if is_stopped:
             return
         records: Sequence[Any] = message.raw_message
+        consumer: Any = subscriber.consumer
+        if not await is_sure(consumer):
+            _seek_back(consumer, records)
+            await asyncio.sleep(UNSURE_PAUSE)
+            return
         batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"", _token(r)) for r in records]
         try:
             offsets = await patient(batch)
@@ -277,13 +412,7 @@ def subscribe(
             is_stopped = True
             stop(error)
             return
-        consumer: Any = subscriber.consumer
-        lost = {
-            (r.topic, r.partition): r.offset for r in reversed(batch) if (r.topic, r.partition) not in offsets
-        }
-        for tp, offset in lost.items():
-            with suppress(IllegalStateError):
-                consumer.seek(TopicPartition(*tp), offset)
+        _seek_back(consumer, [record for record in batch if (record.topic, record.partition) not in offsets])
         facts = any(record.key is not None for record in batch)
         if group is not None and offsets and (facts or monotonic() - committed_at > COMMIT_EVERY):
             committed_at = monotonic()
@@ -293,6 +422,14 @@ def subscribe(
                 log.info("offsets_not_committed", reason="the group was dealt anew")
 
     subscriber(on_batch)
+
+
+def _seek_back(consumer: Any, records: Sequence[Any]) -> None:
+    """Let these records be read again."""
+    first = {TopicPartition(r.topic, r.partition): r.offset for r in reversed(records)}
+    for place, offset in first.items():
+        with suppress(IllegalStateError):
+            consumer.seek(place, offset)
 
 
 def _token(record: Any) -> str:

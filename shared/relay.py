@@ -35,6 +35,10 @@ class BrokerUnavailableError(Exception):
     """The broker did not take what was sent; some of it may have arrived."""
 
 
+class NoTopicsError(BrokerUnavailableError):
+    """The broker answers but holds nothing of ours: it is new, or came back empty."""
+
+
 class Outlet(Protocol):
     """What the relay asks of a broker."""
 

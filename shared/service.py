@@ -24,8 +24,18 @@ from shared.book import PROBE, WINDOW, Book
 from shared.clock import Clock, StoryClock, SystemClock, monotonic, to_micros
 from shared.consumer import Heard, Intake, OnFact
 from shared.decider import Decider, Outcome, Request
+from shared.hearing import Hearing
 from shared.http import AnnouncedLimit, ElsewhereError, ProblemError, api
-from shared.kafka import LOOKED_EVERY, KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
+from shared.kafka import (
+    Certainty,
+    KafkaEars,
+    KafkaOutlet,
+    Rebalance,
+    group_of,
+    make_topics,
+    read_incarnation,
+    subscribe,
+)
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
 from shared.reasons import told
@@ -56,10 +66,6 @@ WAITS_FOR_THE_WORLD: dict[str, Any] = {
 }
 
 log = structlog.get_logger()
-
-
-class BrokerReplacedError(Exception):
-    """The broker holds other data than before: topics and offsets are gone."""
 
 
 class LeaseLostError(Exception):
@@ -231,7 +237,6 @@ class Service(Generic[S]):
             with attempt:
                 await self._prepare()
         outlet = KafkaOutlet(self.settings.kafka_address)
-        broker = new_broker(self.settings.kafka_address)
         await outlet.start()
         self.relay = Relay(
             self.opened,
@@ -247,16 +252,16 @@ class Service(Generic[S]):
         )
         if self._story is not None:
             self._story.on_jump = self.relay.hurry
-        self._subscribe(broker)
+        self.hearing = self._hearing(outlet)
         if plan.wake is not None:
             self.timer = Timer(self.opened, clock=self.clock, wake=plan.wake)
         server = self._server()
-        tasks = [asyncio.ensure_future(job) for job in self._jobs(server, outlet)]
+        tasks = [asyncio.ensure_future(job) for job in self._jobs(server)]
         stopping = asyncio.ensure_future(self._stopping.wait())
         if plan.hears and not plan.is_dealt:
             await self._stand_by([stopping, *tasks])
         if not self._stopping.is_set():
-            await broker.start()
+            await self.hearing.start()
             self._up = True
         await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -264,17 +269,17 @@ class Service(Generic[S]):
                 self._fatal = self._fatal or RuntimeError("a task ended")
                 log.error("task_ended", exc_info=task.exception())
         self._up = False
-        await self._drain(broker, outlet, server, tasks)
+        await self._drain(outlet, server, tasks)
         if self._fatal is not None:
             raise self._fatal
 
-    def _jobs(self, server: uvicorn.Server, outlet: KafkaOutlet) -> Iterable[Coroutine[Any, Any, None]]:
+    def _jobs(self, server: uvicorn.Server) -> Iterable[Coroutine[Any, Any, None]]:
         """Yield what runs side by side until the process stops; the server first: it is never cancelled."""
         yield server.serve()
         yield self.relay.run()
         yield self._flush_often()
         yield self._measure_often()
-        yield self._watch_broker(outlet)
+        yield self.hearing.watch()
         if self.timer is not None:
             yield self.timer.run()
         if self._story is not None:
@@ -293,9 +298,32 @@ class Service(Generic[S]):
         await self.store.make_indexes(self.plan.views)
         if self.plan.on_start is not None:
             await self.plan.on_start()
-        self.heard.incarnation = await make_topics(
+        self.heard.begin(await self._make_topics())
+
+    async def _make_topics(self) -> str:
+        return await make_topics(
             self.settings.kafka_address, topics(), PARTITIONS, replicas=self.settings.kafka_replicas
         )
+
+    def _hearing(self, outlet: Outlet) -> Hearing:
+        return Hearing(
+            self.heard,
+            looks=outlet.incarnation,
+            make_topics=self._make_topics,
+            listen=self._listen,
+            on_replaced=self._on_replaced,
+        )
+
+    def _listen(self) -> KafkaEars:
+        ears = KafkaEars(self.settings.kafka_address)
+        self._subscribe(ears.broker)
+        return ears
+
+    async def _on_replaced(self) -> None:
+        """Let go of the books that the lost group had dealt: the next one deals them anew."""
+        self.table.begin()
+        if self.plan.is_dealt:
+            await self.shelf.close_all(set(self.shelf.ours))
 
     def _subscribe(self, broker: Any) -> None:
         session_ms = int(self.settings.kafka_session.total_seconds() * 1000)
@@ -307,6 +335,7 @@ class Service(Generic[S]):
                 stop=self.stop,
                 group=None,
                 partitions=PARTITIONS,
+                is_sure=self._certainty().of,
             )
         if self.plan.hears:
             self.intake = Intake(
@@ -324,11 +353,15 @@ class Service(Generic[S]):
                 list(self.plan.hears),
                 apply=self._apply,
                 stop=self.stop,
-                group=self.name,
+                group=group_of(self.name, self.heard.incarnation),
                 partitions=PARTITIONS,
+                is_sure=self._certainty().of,
                 session_ms=session_ms,
                 listener=Rebalance(self.shelf.open_all, self.shelf.close_all) if self.plan.is_dealt else None,
             )
+
+    def _certainty(self) -> Certainty:
+        return Certainty(self.heard.incarnation, lambda: read_incarnation(self.settings.kafka_address))
 
     def number_for(self, record: Inbound) -> int:
         """Return the book in which a heard record is decided: that of its partition, or the only one."""
@@ -387,14 +420,6 @@ class Service(Generic[S]):
                     await book.settle_doubt()
                     await book.flush()
 
-    async def _watch_broker(self, outlet: Outlet) -> None:
-        """Stop if the broker came back empty: started again, this process makes topics and reads from 0."""
-        while True:
-            await asyncio.sleep(LOOKED_EVERY)
-            with suppress(BrokerUnavailableError):
-                if await outlet.incarnation() != self.heard.incarnation:
-                    self.stop(BrokerReplacedError())
-
     async def _measure_often(self) -> None:
         written: dict[int, int] = {}
         while True:
@@ -445,6 +470,8 @@ class Service(Generic[S]):
             return told(self._fatal)
         if not self._up:
             return "starting, standing by, or stopping"
+        if not self.hearing.is_up:
+            return "the broker is away, or came back empty and is heard anew in a moment"
         if not self.plan.is_dealt and not self.shelf.has_asked:
             return "the books were not asked for yet"
         if self.plan.is_dealt and not self.shelf.ours:
@@ -491,14 +518,12 @@ class Service(Generic[S]):
             self._fatal = self._fatal or error
         self._stopping.set()
 
-    async def _drain(
-        self, broker: Any, outlet: KafkaOutlet, server: uvicorn.Server, tasks: Sequence[Any]
-    ) -> None:
+    async def _drain(self, outlet: KafkaOutlet, server: uvicorn.Server, tasks: Sequence[Any]) -> None:
         """Finish what is at hand: no more in, then pages, states and relay, then the connections."""
         server.should_exit = True
         try:
             async with asyncio.timeout(DRAINED_WITHIN):
-                await broker.stop()
+                await self.hearing.stop()
                 await asyncio.wait(tasks[:1])
         except TimeoutError as error:
             log.warning("not_stopped", reason=told(error))

@@ -25,9 +25,17 @@ class DirectoryTable:
     ) -> None:
         """Fill *tree*; *on_heard* is called when the directory was heard further than before."""
         self._tree = tree
+        self._filling = tree
         self._heard = heard
         self._facts = facts
         self._on_heard = on_heard
+
+    def begin(self) -> None:
+        """Read another broker's data from its beginning; the tree stays as it is until all is read.
+
+        A fact that was passed over could not be taken in later: the tree would know a newer one.
+        """
+        self._filling = Tree()
 
     async def apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         """Take records in and return the offsets behind them."""
@@ -39,6 +47,9 @@ class DirectoryTable:
                 saids.append((record, said))
         for record, said in saids:
             self._heard.note(record.topic, record.partition, said)
+        if self._filling is not self._tree and self.is_read:
+            self._tree.become(self._filling)
+            self._filling = self._tree
         if self._heard.through_all(TOPIC, PARTITIONS, SOURCE) != before:
             self._on_heard()
         return {(record.topic, record.partition): record.offset + 1 for record in records}
@@ -57,7 +68,7 @@ class DirectoryTable:
         envelope, fact = found
         if isinstance(fact, Said):
             return fact
-        self._tree.apply(fact, envelope.sequence)
+        self._filling.apply(fact, envelope.sequence)
         metrics.RECORDS.labels(record.topic, envelope.type, "applied").inc()
         return None
 

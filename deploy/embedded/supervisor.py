@@ -77,10 +77,13 @@ class Stack:
         return Server(name, port, command, _HTTP_GREETING, self.folder / "logs" / f"{name}.log", environment)
 
     async def _keep_up(self) -> None:
-        """Start a service again that has ended; give up on one that keeps ending."""
+        """Start a service or the broker again that has ended; give up on one that keeps ending.
+
+        The broker comes back empty on the same port, and the services live through it.
+        """
         while True:
             await asyncio.sleep(0.2)
-            for name, service in self.services.items():
+            for name, service in {"broker": self.broker, **self.services}.items():
                 if not service.is_running and self.restarts.get(name, 0) < RESTARTS:
                     self.restarts[name] = self.restarts.get(name, 0) + 1
                     with suppress(Exception):

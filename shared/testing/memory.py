@@ -185,26 +185,21 @@ class MemoryOutlet:
 
 
 class MemoryConsumer:
-    """One member of a consumer group; what it knows dies with it, what it commits does not."""
+    """One member of a consumer group; what it knows dies with it, what it commits does not.
+
+    Like a real one it keeps its positions when the broker comes back empty, and skips what lies before them.
+    """
 
     def __init__(self, broker: MemoryBroker, group: str, pause: Pause = no_pause) -> None:
         """Join *group*; positions begin where the group has committed."""
         self._broker = broker
         self._group = group
         self._pause = pause
-        self._joined = broker.incarnation
         self._positions: dict[tuple[str, int], int] = {}
 
-    @property
-    def incarnation(self) -> str:
-        """Return the incarnation that the positions speak of."""
-        return self._joined
-
     async def poll(self, topic: str, partition: int, limit: int) -> list[Inbound]:
-        """Return the next records; from offset 0 if the broker has come back empty."""
+        """Return the next records."""
         await self._pause("poll")
-        if self._joined != self._broker.incarnation:
-            self._joined, self._positions = self._broker.incarnation, {}
         at = topic, partition
         first = self._positions.get(at, self._broker.offsets.get((self._group, *at), 0))
         found = self._broker.logs.get(at, [])[first : first + limit]
@@ -220,9 +215,8 @@ class MemoryConsumer:
         self._positions[topic, partition] = offset
 
     async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Commit offsets; the group of a broker that came back empty does not know its old members."""
+        """Commit offsets, whatever broker's records they speak of."""
         await self._pause("commit")
-        if self._joined == self._broker.incarnation:
-            for (topic, partition), offset in offsets.items():
-                self._broker.offsets[self._group, topic, partition] = offset
+        for (topic, partition), offset in offsets.items():
+            self._broker.offsets[self._group, topic, partition] = offset
         await self._pause("committed")

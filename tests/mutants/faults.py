@@ -5,6 +5,7 @@ from typing import NamedTuple
 BOOK, DRAFTS, RELAY = "shared/book.py", "shared/drafts.py", "shared/relay.py"
 CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
+HEARING = "shared/hearing.py"
 
 KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "ledger", "model"))
 INSTANTS = ("tests/component/test_instants.py",)
@@ -128,11 +129,74 @@ MUTANTS = [
         "            self._doubt = None",
     ),
     Mutant(
-        "a process lives on with another broker's data",
-        "shared/service.py",
-        "self.stop(BrokerReplacedError())",
+        "a broker that came back empty is heard from where the lost one was left",
+        HEARING,
+        "if found != self._heard.incarnation:\n                log",
+        "if False:\n                log",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "what the lost broker had said is still believed",
+        HEARING,
+        "self._heard.begin(found)",
+        "self._heard.incarnation = found",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "the next data are heard before the last batch of the old ones is done",
+        HEARING,
+        "                await self._put_down()\n                await self._on_replaced()",
+        "                self._ears = None\n                await self._on_replaced()",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "a broker that is away at the start is never heard",
+        HEARING,
+        "            elif self._is_wanted:",
+        "            elif False:",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "nobody makes the topics again",
+        HEARING,
+        "if found is None or found != self._heard.incarnation:",
+        "if found is None:\n                return\n            if False:",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "a partition that lost records is passed over",
+        "shared/kafka.py",
+        "consumer.seek(place, 0)",
         "pass",
-        ("tests/component/test_service.py",),
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "a partition is read again at the first doubt",
+        "shared/kafka.py",
+        "if below[place] >= BELOW_FOR:",
+        "if below[place] >= 1:",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "what was read over a new connection is believed unasked",
+        "shared/kafka.py",
+        "        if links == self._links:",
+        "        if self._links is not None:",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "dealt books stay with who heard the lost broker",
+        "shared/service.py",
+        "await self.shelf.close_all(set(self.shelf.ours))",
+        "pass",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "the tree of a lost broker is filled on",
+        "shared/table.py",
+        "        self._filling = Tree()",
+        "        pass",
+        ("tests/component/test_hearing.py",),
     ),
     Mutant(
         "an operator reaches dead letters of any unit",

@@ -10,7 +10,7 @@ from contracts.envelope import Fact, Said, encode, encode_said
 from contracts.topics import PARTITIONS
 from shared.clock import real_now
 from shared.ids import partition_of
-from shared.kafka import KafkaOutlet, read_incarnation
+from shared.kafka import KafkaOutlet, group_of, read_incarnation
 from shared.relay import Outbound
 
 
@@ -44,8 +44,9 @@ async def facts_on(address: str, *topics: str) -> list[Any]:
     return [record for record in await read_all(address, *topics) if record.key is not None]
 
 
-async def committed_of(address: str, group: str, topic: str) -> dict[int, int]:
-    """Return the offsets from which a group would go on, of the partitions of which it has committed any."""
+async def committed_of(address: str, service: str, topic: str) -> dict[int, int]:
+    """Return the offsets from which a service would go on, of the partitions where it has committed any."""
+    group = group_of(service, await read_incarnation(address))
     consumer = AIOKafkaConsumer(bootstrap_servers=address, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:

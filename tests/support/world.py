@@ -16,7 +16,9 @@ from shared.book import Book, BookLostError
 from shared.clock import from_micros, to_micros
 from shared.consumer import Heard, Intake, TooManyDeadLettersError
 from shared.decider import Request
+from shared.hearing import Hearing
 from shared.ids import book_of, partition_of
+from shared.kafka import group_of
 from shared.relay import BrokerUnavailableError, Outbound, Relay
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
@@ -38,7 +40,7 @@ STORE_CALLS = {
     "waking",
     "set_marks",
 }
-IDLE = {"own", "refresh", "flush", "time", "relay"}
+IDLE = {"own", "refresh", "flush", "time", "relay", "look"}
 """Between two rounds of a loop: chosen less often than what is in the midst of something."""
 
 
@@ -105,6 +107,25 @@ class WatchedOutlet:
         return self._meant_for
 
 
+class WorldEars:
+    """What one process hears one incarnation with."""
+
+    def __init__(self, process: "Process") -> None:
+        self._process = process
+
+    async def start(self) -> None:
+        process = self._process
+        group = group_of(process.kind, process.heard.incarnation)
+        process.consumer = MemoryConsumer(process.world.broker, group, process.pause)
+
+    async def stop(self) -> None:
+        async with self._process.batch:
+            self._process.consumer = None
+
+    async def rewind(self) -> None:
+        pass
+
+
 @dataclass
 class Asked:
     """What a caller asked for and what he was told."""
@@ -142,7 +163,16 @@ class Process:
         )
         self.timer = Timer(self.opened, clock=self.clock, wake=self._wake)
         self.heard = Heard()
-        self.consumer = MemoryConsumer(world.broker, "b", self.pause)
+        self.heard.begin(world.broker.incarnation)
+        self.consumer: MemoryConsumer | None = None
+        self.batch = asyncio.Lock()
+        self.hearing = Hearing(
+            self.heard,
+            looks=MemoryOutlet(world.broker, self.pause).incarnation,
+            make_topics=MemoryOutlet(world.broker, self.pause).incarnation,
+            listen=lambda: WorldEars(self),
+            on_replaced=lambda: self.pause("replaced"),
+        )
         self.intake = Intake(
             books=lambda record, _: self.books.get(record.partition),
             topics={"a": on_a},
@@ -154,7 +184,7 @@ class Process:
         self.tasks: list[asyncio.Task[None]] = []
         for task in (self._own, self._relay, self._flush, self._time, self._refresh):
             self.spawn(task())
-        for task in (self._call, self._call) if kind == "a" else (self._consume,):
+        for task in (self._call, self._call) if kind == "a" else (self._consume, self._listen):
             self.spawn(task())
 
     def spawn(self, task: Coroutine[Any, Any, None]) -> None:
@@ -286,30 +316,47 @@ class Process:
 
     async def _consume(self) -> None:
         """Read some records of several partitions, apply them, and commit: or not, as the case may be."""
-        world = self.world
         while True:
             await self.pause("consume")
-            held = [number for number in range(PARTITIONS) if number in self.books]
-            parts = world.rng.sample(held, min(2, len(held)))
-            incarnation = self.consumer.incarnation
-            batches = [await self.consumer.poll("a", part, world.rng.randint(1, 8)) for part in parts]
-            batch = [record for records in batches for record in records]
-            self.heard.incarnation = self.consumer.incarnation
-            if self.consumer.incarnation != incarnation:
-                for part in parts:
-                    self.consumer.seek("a", part, 0)
+            async with self.batch:
+                if self.consumer is not None:
+                    await self._hear_some(self.consumer)
+
+    async def _hear_some(self, consumer: MemoryConsumer) -> None:
+        world = self.world
+        held = [number for number in range(PARTITIONS) if number in self.books]
+        parts = world.rng.sample(held, min(2, len(held)))
+        batches = [await consumer.poll("a", part, world.rng.randint(1, 8)) for part in parts]
+        batch = [record for records in batches for record in records]
+        if not batch:
+            return
+        first = {(record.topic, record.partition): record.offset for record in reversed(batch)}
+        offsets = await self._apply(batch) if await self._is_sure() else {}
+        for tp, offset in first.items():
+            if tp not in offsets:
+                consumer.seek(*tp, offset)
+        if world.rng.random() < 0.1:
+            world.check_heard(self)
+        if offsets and (world.is_draining or world.rng.random() < 0.7):
+            await consumer.commit(offsets)
+
+    async def _listen(self) -> None:
+        """Keep hearing whatever data the broker holds."""
+        await self.pause("look")
+        await self.hearing.start()
+        while True:
+            await self.pause("look")
+            try:
+                await self.hearing.look()
+            except BrokerUnavailableError:
                 continue
-            if not batch:
-                continue
-            first = {(record.topic, record.partition): record.offset for record in reversed(batch)}
-            offsets = await self._apply(batch)
-            for tp, offset in first.items():
-                if tp not in offsets:
-                    self.consumer.seek(*tp, offset)
-            if world.rng.random() < 0.1:
-                world.check_heard(self)
-            if offsets and (world.is_draining or world.rng.random() < 0.7):
-                await self.consumer.commit(offsets)
+
+    async def _is_sure(self) -> bool:
+        """Tell whether what was read is of the incarnation that is heard."""
+        try:
+            return await MemoryOutlet(self.world.broker, self.pause).incarnation() == self.heard.incarnation
+        except BrokerUnavailableError:
+            return False
 
     async def _apply(self, batch: list[Inbound]) -> dict[tuple[str, int], int]:
         try:
@@ -566,7 +613,8 @@ class World:
                 return False
             if any("wake_at" in state for state in self.databases[process.kind].states.values()):
                 return False
-        read = [self.broker.offsets.get(("b", "a", part), 0) for part in range(PARTITIONS)]
+        group = group_of("b", self.broker.incarnation)
+        read = [self.broker.offsets.get((group, "a", part), 0) for part in range(PARTITIONS)]
         facts = [
             max((n for n, one in enumerate(self.broker.logs.get(("a", part), []), 1) if one.key), default=0)
             for part in range(PARTITIONS)
