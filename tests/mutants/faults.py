@@ -6,7 +6,7 @@ BOOK, DRAFTS, RELAY = "shared/book.py", "shared/drafts.py", "shared/relay.py"
 CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
 
-KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "ledger", "model"))
+KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "instants", "ledger", "model"))
 """The tests that must catch a fault of the kit."""
 
 
@@ -20,7 +20,35 @@ class Mutant(NamedTuple):
     tests: tuple[str, ...] = KIT
 
 
+INSTANTS = ("tests/component/test_instants.py",)
+"""The tests that must catch what only a kill at one instant shows."""
+
 MUTANTS = [
+    Mutant(
+        "states are marked as written before they are",
+        BOOK,
+        "            head, streams = self.head, list(self._unwritten)\n",
+        "            head, streams = self.head, list(self._unwritten)\n"
+        '            await self._store.set_marks({self.number: {"applied": head}})\n',
+        INSTANTS,
+    ),
+    Mutant(
+        "pages are marked as said before they are",
+        RELAY,
+        "        if not work:\n            await self._mark(force=False)\n            return False\n",
+        "        if not work:\n            await self._mark(force=False)\n            return False\n"
+        "        for book, pages in work:\n"
+        '            mark = {"said": pages[-1].number, "incarnation": incarnation}\n'
+        "            await self._store.set_marks({book.number: mark})\n",
+        INSTANTS,
+    ),
+    Mutant(
+        "who takes over trusts the states that were written",
+        BOOK,
+        "self._settle(page, dict.fromkeys(entry.stream for entry in page.entries))",
+        "self._settle(page, ())",
+        INSTANTS,
+    ),
     Mutant(
         "a moment that has passed is still the next one",
         BOOK,
