@@ -1,7 +1,7 @@
 """Kafka: topics made from the registry, the relay's outlet, batch subscribers with offsets of our own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    KafkaTimeoutError,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -25,7 +26,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from contracts.topics import TOPICS
 from shared import ids
 from shared.clock import monotonic
-from shared.relay import BrokerUnavailableError, Outbound
+from shared.relay import BrokerEmptyError, BrokerUnavailableError, Outbound
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
 
@@ -95,15 +96,23 @@ def _kept(name: str) -> dict[str, str]:
 
 
 async def read_incarnation(address: str) -> str | None:
-    """Return the identity of the data that the broker holds; None if it has none yet."""
+    """Return the identity of the data that the broker holds; None if it has none yet.
+
+    Raises:
+        KafkaError: the broker is away, or does not answer in time.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, fetch_max_wait_ms=50)
     await consumer.start()
     try:
+        if INCARNATION not in await consumer.topics():
+            return None
         partition = TopicPartition(INCARNATION, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
         found = await consumer.getmany(partition, timeout_ms=2_000, max_records=1)
         records = found.get(partition)
+        if not records and consumer.highwater(partition) is None:
+            raise KafkaTimeoutError(f"{INCARNATION} was not read in time")
         return records[0].value.decode() if records and records[0].value else None
     finally:
         await consumer.stop()
@@ -152,7 +161,7 @@ class KafkaOutlet:
             except KafkaError as error:
                 raise BrokerUnavailableError(str(error)) from error
             if self._incarnation is None:
-                raise BrokerUnavailableError("the topics were not made yet")
+                raise BrokerEmptyError("the topics were not made yet, or are lost")
         return self._incarnation
 
     async def send(self, records: Sequence[Outbound]) -> None:
@@ -200,6 +209,23 @@ class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._assigned({tp.partition for tp in assigned})
 
 
+class _Ends:
+    """Knows where partitions ended when their first records came, and tells when they are applied so far."""
+
+    def __init__(self, on_read: Callable[[int], None] | None) -> None:
+        self._on_read = on_read
+        self._ends: dict[tuple[str, int], int] = {}
+
+    def note(self, consumer: Any, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Learn how far partitions are applied."""
+        if self._on_read is None:
+            return
+        for tp, offset in offsets.items():
+            end = self._ends.setdefault(tp, consumer.highwater(TopicPartition(*tp)) or offset)
+            if offset >= end:
+                self._on_read(tp[1])
+
+
 def new_broker(address: str) -> KafkaBroker:
     """Return FastStream's broker for subscribers; topics are never made by themselves."""
     return KafkaBroker(address, allow_auto_create_topics=False, logger=None)
@@ -215,12 +241,14 @@ def subscribe(
     partitions: int,
     session_ms: int = 10_000,
     listener: ConsumerRebalanceListener | None = None,
+    on_read: Callable[[int], None] | None = None,
 ) -> None:
     """Subscribe to *topics*: in *group* with explicit offsets, or without one to all there is.
 
     A group without a *listener* has one member, which reads all partitions from the offsets of the last one.
 
     What *apply* raises for good is given to *stop*, because what is not applied may not be passed over.
+    *on_read* is told of each partition that is applied to where it ended when its first records came.
     """
     options: dict[str, Any] = {
         "batch": True,
@@ -241,6 +269,7 @@ def subscribe(
         subscriber = broker.subscriber(*topics, **options)
     committed_at = 0.0
     is_stopped = False
+    ends = _Ends(on_read)
     patient = stamina.retry(on=StoreUnavailableError, attempts=None, timeout=240.0)(apply)
 
     async def on_batch(message: KafkaMessage) -> None:
@@ -256,6 +285,7 @@ def subscribe(
             stop(error)
             return
         consumer: Any = subscriber.consumer
+        ends.note(consumer, offsets)
         lost = {
             (r.topic, r.partition): r.offset for r in reversed(batch) if (r.topic, r.partition) not in offsets
         }

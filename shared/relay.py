@@ -34,6 +34,10 @@ class BrokerUnavailableError(Exception):
     """The broker did not take what was sent; some of it may have arrived."""
 
 
+class BrokerEmptyError(BrokerUnavailableError):
+    """The broker is there and does not hold our topics: not made yet, or lost with all else."""
+
+
 class Outlet(Protocol):
     """What the relay asks of a broker."""
 

@@ -28,7 +28,7 @@ from shared.http import AnnouncedLimit, ElsewhereError, ProblemError, api
 from shared.kafka import LOOKED_EVERY, KafkaOutlet, Rebalance, make_topics, new_broker, subscribe
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
-from shared.relay import BrokerUnavailableError, Outlet, Relay
+from shared.relay import BrokerEmptyError, BrokerUnavailableError, Outlet, Relay
 from shared.settings import Settings
 from shared.shelf import Shelf
 from shared.state import Inbound
@@ -306,6 +306,7 @@ class Service(Generic[S]):
                 stop=self.stop,
                 group=None,
                 partitions=PARTITIONS,
+                on_read=self.table.note_read,
             )
         if self.plan.hears:
             self.intake = Intake(
@@ -390,8 +391,14 @@ class Service(Generic[S]):
         """Stop if the broker came back empty: started again, this process makes topics and reads from 0."""
         while True:
             await asyncio.sleep(LOOKED_EVERY)
-            with suppress(BrokerUnavailableError):
-                if await outlet.incarnation() != self.heard.incarnation:
+            try:
+                incarnation = await outlet.incarnation()
+            except BrokerEmptyError:
+                self.stop(BrokerReplacedError())
+            except BrokerUnavailableError:
+                continue
+            else:
+                if incarnation != self.heard.incarnation:
                     self.stop(BrokerReplacedError())
 
     async def _measure_often(self) -> None:
@@ -425,6 +432,7 @@ class Service(Generic[S]):
             is_ready=self._unready,
             progress=self._progress,
             operator=self.operator,
+            is_blind=self.is_blind,
         )
         config = uvicorn.Config(
             AnnouncedLimit(app),
@@ -438,6 +446,10 @@ class Service(Generic[S]):
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         return server
 
+    def is_blind(self) -> bool:
+        """Tell whether this process does not know the units yet that others know."""
+        return self.plan.reads_directory and not self.table.is_read
+
     def _unready(self) -> str | None:
         """Return why this process cannot do its work, None if it can."""
         if self._fatal is not None:
@@ -450,7 +462,7 @@ class Service(Generic[S]):
             return "no partition is assigned yet"
         if self.shelf.ours - set(self.books):
             return "books are being taken over"
-        if self.plan.reads_directory and not self.table.is_read:
+        if self.is_blind():
             return "the directory was not read to its end yet"
         return None
 
@@ -464,9 +476,14 @@ class Service(Generic[S]):
                 await self._story.refresh()
         books = list(self.opened())
         said, decided_at = self.relay.through, max((book.at for book in books), default=0)
+        everything: Collection[int] = range(PARTITIONS)
+        dealt = self.shelf.ours if self.plan.is_dealt else everything
+        topics = dict.fromkeys(self.plan.hears, dealt)
+        if self.plan.reads_directory:
+            topics["directory"] = everything
         heard = {
-            f"/zeren/{producer}": self.heard.through_all(topic, PARTITIONS, f"/zeren/{producer}")
-            for topic in [*(["directory"] if self.plan.reads_directory else []), *self.plan.hears]
+            f"/zeren/{producer}": self.heard.through_some(topic, partitions, f"/zeren/{producer}")
+            for topic, partitions in topics.items()
             for producer in TOPICS[topic].producers
         }
         is_quiet = self.plan.wake is not None and said is not None and to_micros(said) > decided_at
@@ -478,6 +495,8 @@ class Service(Generic[S]):
             "now": to_micros(self.clock.now()),
             "decided_at": decided_at,
             "pages": sum(book.head for book in books),
+            "books": [book.number for book in books],
+            "of": self.plan.books,
             "said": None if said is None else to_micros(said),
             "heard": {source: moment and to_micros(moment) for source, moment in heard.items()},
             "wakes_at": min((wake for wake in wakes if wake is not None), default=None),

@@ -28,6 +28,7 @@ class DirectoryTable:
         self._heard = heard
         self._facts = facts
         self._on_heard = on_heard
+        self._read: set[int] = set()
 
     async def apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         """Take records in and return the offsets behind them."""
@@ -61,7 +62,15 @@ class DirectoryTable:
         metrics.RECORDS.labels(record.topic, envelope.type, "applied").inc()
         return None
 
+    def note_read(self, partition: int) -> None:
+        """Learn that a partition was read to where it ended when this process began to read it."""
+        self._read.add(partition)
+
     @property
     def is_read(self) -> bool:
-        """Tell whether the directory was heard to say that all is said, on every partition."""
-        return self._heard.through_all(TOPIC, PARTITIONS, SOURCE) is not None
+        """Tell whether what lay on the topic when this process began is in the tree.
+
+        A Said does not tell: the first one that is read may be as old as the topic.
+        """
+        has_said = self._heard.through_all(TOPIC, PARTITIONS, SOURCE) is not None
+        return has_said and len(self._read) == PARTITIONS

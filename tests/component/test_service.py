@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from services.reminders.app import build
 from shared import service as service_module
 from shared.clock import MICROSECOND
-from shared.relay import BrokerUnavailableError
+from shared.relay import BrokerEmptyError, BrokerUnavailableError
 from shared.service import BrokerReplacedError
 from shared.testing.memory import MemoryBroker, MemoryOutlet
 from tests.support.eventually import eventually
@@ -24,32 +24,58 @@ class Outage(MemoryOutlet):
     def __init__(self, broker: MemoryBroker) -> None:
         super().__init__(broker)
         self.looks = 0
+        self.is_empty = False
 
     async def incarnation(self) -> str:  # type: ignore[explicit-override]  # not before 3.12
         self.looks += 1
         if self.looks == 1:
             raise BrokerUnavailableError("away")
+        if self.is_empty:
+            raise BrokerEmptyError("no topics")
         return self._broker.incarnation
 
 
-@pytest.mark.parametrize("is_replaced", [False, True])
-async def test_a_process_stops_only_if_the_broker_came_back_with_other_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_replaced: bool
+@pytest.mark.parametrize("now_holds", ["the same", "other data", "nothing"])
+async def test_a_process_stops_only_if_the_broker_came_back_with_other_data_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now_holds: str
 ) -> None:
+    """Whoever waits for others to make the topics anew waits for ever: the others wait as well."""
     monkeypatch.setattr(service_module, "LOOKED_EVERY", 0.0)
     running = await Running("reminders", build, tmp_path, NOON).start()
     service, outlet = running.service, Outage(running.broker)
     service.heard.incarnation = running.broker.incarnation
     service._up = True
-    if is_replaced:
+    outlet.is_empty = now_holds == "nothing"
+    if now_holds == "other data":
         running.broker.lose_everything()
 
     watching = asyncio.ensure_future(service._watch_broker(outlet))
     await eventually(lambda: outlet.looks >= 3)
     watching.cancel()
 
-    assert service._stopping.is_set() is is_replaced
-    assert isinstance(service._fatal, BrokerReplacedError) is is_replaced
+    is_lost = now_holds != "the same"
+    assert service._stopping.is_set() is is_lost
+    assert isinstance(service._fatal, BrokerReplacedError) is is_lost
+
+
+async def test_who_has_not_read_the_directory_yet_tells_nobody_that_his_unit_or_post_does_not_exist(
+    tmp_path: Path,
+) -> None:
+    """The first Said that is read may be older than the units: it does not tell that all is read."""
+    running = await Running("reminders", build, tmp_path, OPENED_AT).start()
+    table, body = running.service.table, {"post": "village/handler"}
+    read, table._read = table._read, set()
+    path = "/v1/duties/2025.main.village/acknowledgements"
+
+    async def asks() -> tuple[int, str]:
+        answer = await running.post(path, "post:village/handler", unit="county", json=body)
+        return answer.status_code, answer.json()["type"].rpartition(":")[2]
+
+    blind = await asks()
+    assert running.service._unready() is not None
+    table._read = read
+
+    assert [blind, await asks()] == [(503, "not_ready"), (409, "vacant")]
 
 
 async def test_a_batch_and_a_tick_are_one_line_each_and_hold_no_text_of_a_fact(tmp_path: Path) -> None:

@@ -25,6 +25,20 @@ INSTANTS = ("tests/component/test_instants.py",)
 
 MUTANTS = [
     Mutant(
+        "a unit that was not read yet does not exist",
+        "shared/http.py",
+        "        if is_blind():\n",
+        "        if False:\n",
+        ("tests/component/test_service.py",),
+    ),
+    Mutant(
+        "the first Said of the directory tells that all of it is read",
+        "shared/table.py",
+        "return has_said and len(self._read) == PARTITIONS",
+        "return has_said",
+        ("tests/component/test_service.py",),
+    ),
+    Mutant(
         "states are marked as written before they are",
         BOOK,
         "            head, streams = self.head, list(self._unwritten)\n",
@@ -87,8 +101,15 @@ MUTANTS = [
     Mutant(
         "a process lives on with another broker's data",
         "shared/service.py",
-        "self.stop(BrokerReplacedError())",
-        "pass",
+        "if incarnation != self.heard.incarnation:",
+        "if False:",
+        ("tests/component/test_service.py",),
+    ),
+    Mutant(
+        "a process waits for others to make the topics of an empty broker",
+        "shared/service.py",
+        "except BrokerEmptyError:\n                self.stop(BrokerReplacedError())",
+        "except BrokerEmptyError:\n                continue",
         ("tests/component/test_service.py",),
     ),
     Mutant(
