@@ -196,15 +196,25 @@ def _about(fact: Fact) -> str:
 
 
 def check_rungs(topics: Topics, verdict: Verdict) -> None:
-    """No rung is planned before its working days have passed."""
+    """No rung speaks before its working days have passed, or those of the vacant ones that it speaks for."""
     calendar = Calendar()
+    spoken, vacant = _rungs(topics, escalations.EscalationRaised), _rungs(topics, escalations.PostFoundVacant)
     for said in topics.of(escalations.EscalationRaised):
         fact = said.fact
         if isinstance(fact, escalations.EscalationRaised):
-            days = DAYS[fact.rung]
+            rung = fact.rung
+            while (fact.duty, rung - 1) in vacant - spoken:
+                rung -= 1
+            days = DAYS[rung]
             at = calendar.after(fact.due_at, days, time(9), "Asia/Shanghai") if days else fact.due_at
             if said.envelope.time < at:
                 verdict.wrong["early"].append(f"{fact.duty}: rung {fact.rung} at {said.envelope.time}")
+
+
+def _rungs(topics: Topics, kind: type[Fact]) -> set[tuple[str, int]]:
+    facts = [said.fact for said in topics.of(kind)]
+    ours = escalations.EscalationRaised | escalations.PostFoundVacant
+    return {(fact.duty, fact.rung) for fact in facts if isinstance(fact, ours)}
 
 
 def check_told(topics: Topics, tally: Tally, verdict: Verdict) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from contracts.duties import DutyFulfilled, DutyOpened
 from contracts.envelope import Envelope, Fact, encode
-from contracts.escalations import DutyMissed, EscalationRaised
+from contracts.escalations import DutyMissed, EscalationRaised, PostFoundVacant
 from deploy.embedded.findings import Findings, Said
 from deploy.embedded.people import Tally
 from shared.ledger import GENESIS, Entry, seal
@@ -70,6 +70,27 @@ def test_a_rung_is_early_one_microsecond_before_its_working_day() -> None:
 
     assert in_time.holds
     assert len(early.wrong["early"]) == 1
+
+
+def test_a_rung_speaks_at_once_for_one_whose_only_post_is_vacant() -> None:
+    vacant = PostFoundVacant(
+        duty=OPENED.duty,
+        unit="village",
+        rung=2,
+        level=0,
+        role="head",
+        vacant_unit="village",
+        planned_at=DAY_3,
+    )
+    instead, beside = Verdict(), Verdict()
+    third = Said(Envelope.parse(encode_at(DAY_3)), a_rung(3))
+    second = Said(third.envelope, a_rung(2))
+
+    check_rungs(Topics(facts=[Said(third.envelope, vacant), third]), instead)
+    check_rungs(Topics(facts=[Said(third.envelope, vacant), second, third]), beside)
+
+    assert instead.holds
+    assert len(beside.wrong["early"]) == 1
 
 
 def encode_at(at: datetime) -> bytes:

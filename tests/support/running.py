@@ -14,7 +14,7 @@ from contracts.topics import FACTS, PARTITIONS, TOPICS
 from deploy.embedded.keys import make_keys, make_token
 from shared.access import Identity, Verifier
 from shared.book import BookLostError
-from shared.clock import EPOCH, MICROSECOND, from_micros, to_micros
+from shared.clock import MICROSECOND, from_micros, to_micros
 from shared.consumer import Intake
 from shared.http import api
 from shared.ids import partition_of
@@ -119,6 +119,8 @@ class Running:
         self.others: Others = before.others if before else Others()
         self.silent: set[str] = set()
         """The topics on which nobody says that all is said."""
+        self.asks_sight = False
+        """Whether it may not speak of units before it has read the directory as a subscriber does."""
         self.clock = HandClock()
         self.clock.moment = at
         self._build, self._folder = build, folder
@@ -159,7 +161,7 @@ class Running:
             is_ready=lambda: None,
             progress=self.service._progress,
             operator=self.service.operator,
-            is_blind=self.service.is_blind,
+            is_blind=lambda: self.asks_sight and self.service.is_blind(),
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
 
@@ -169,10 +171,7 @@ class Running:
         if self.plan.on_start is not None:
             await self.plan.on_start()
         await self.service.shelf.open_all(set(range(self.plan.books)))
-        await self.hears_all_said("directory", EPOCH)
         await self._apply([record for record in self.others.records if record.topic == "directory"])
-        for partition in range(PARTITIONS):
-            self.service.table.note_read(partition)
         return self
 
     async def again(self) -> "Running":
