@@ -80,6 +80,7 @@ def test_a_rung_speaks_at_once_for_one_whose_only_post_is_vacant() -> None:
         level=0,
         role="head",
         vacant_unit="village",
+        post="village/head",
         planned_at=DAY_3,
     )
     instead, beside = Verdict(), Verdict()
