@@ -10,10 +10,10 @@ from random import Random
 
 from deploy.embedded.parameters import Parameters
 from shared.clock import monotonic
-from tests.faults.checker import Verdict, lines
 from tests.faults.round import TOWNSHIP, play
 from tests.faults.striker import Record
 from tests.faults.strikes import SERVERS, SERVICES, Kind, endless
+from tests.faults.verdict import Verdict, lines
 
 SHOWN = 20
 NAMED = {

@@ -1,20 +1,15 @@
 """Judges a run from topics, ledgers and what people were told; it asks no service and believes nobody."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import time
 
 from contracts import directory, duties, escalations, inspections, reports
-from contracts.envelope import Envelope, Fact
-from contracts.topics import FACTS, PARTITIONS, TOPICS
-from deploy.embedded.check import BUILDERS
-from deploy.embedded.findings import Findings, Said, read_records
+from contracts.envelope import Fact
 from deploy.embedded.people import Tally
-from shared.commands import pages_of
-from shared.ledger import Page
-from shared.mongo import MongoStore, connect, disconnect
 from shared.workdays import Calendar
+from tests.faults.topics import Topics, check_ledgers
+from tests.faults.verdict import Verdict
 
 ONCE = (
     directory.UnitPlaced,
@@ -42,80 +37,6 @@ COUNTED: dict[str, type[Fact]] = {
     "closed": inspections.InspectionClosed,
 }
 """What people were told of inspections, and the fact behind it."""
-WORDS = {
-    "is not what its pages say": "states",
-    "its score is not": "scores",
-    "scored": "scores",
-    ": page ": "chains",
-    "early": "early",
-    "twice or out of order": "ladder",
-    "were skipped": "ladder",
-    "was held": "ladder",
-    "nobody knows": "lost",
-    "sequences": "lost",
-}
-"""Of which kind a complaint of the embedded run's judge is, by a word of it."""
-KINDS = ("lost", "doubled", "early", "false misses", "ladder", "chains", "states", "scores", "other")
-
-
-@dataclass
-class Verdict:
-    """What is wrong, by kind, and how much was looked at."""
-
-    wrong: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
-    duties: int = 0
-    facts: int = 0
-    again: int = 0
-    """Records that said once more what was said, as they may after a crash: the same bytes."""
-
-    @property
-    def holds(self) -> bool:
-        """Tell whether nothing is wrong."""
-        return not any(self.wrong.values())
-
-    def add(self, other: "Verdict") -> None:
-        """Count another run in."""
-        self.duties += other.duties
-        self.facts += other.facts
-        self.again += other.again
-        for kind, found in other.wrong.items():
-            self.wrong[kind] += found
-
-    def take(self, findings: Findings) -> None:
-        """Take over what the judge of the embedded run complains of."""
-        for complaint in findings.wrong:
-            kind = next((kind for word, kind in WORDS.items() if word in complaint), "other")
-            self.wrong[kind].append(complaint)
-
-
-@dataclass
-class Topics:
-    """What lies on the topics of our services."""
-
-    values: dict[tuple[str, bytes], int] = field(default_factory=Counter)
-    facts: list[Said] = field(default_factory=list)
-
-    @classmethod
-    async def read(cls, address: str, verdict: Verdict) -> "Topics":
-        """Read all topics; the same identity with other bytes is a fact that was doubled."""
-        found = cls()
-        first: dict[tuple[str, str], bytes] = {}
-        async for record in read_records(address, [t.name for t in TOPICS.values() if t.producers]):
-            found.values[record.topic, record.value] += 1
-            envelope = Envelope.parse(record.value)
-            known = first.setdefault((envelope.source, envelope.id), record.value)
-            if known != record.value:
-                verdict.wrong["doubled"].append(f"{envelope.id} is said in two ways")
-            if found.values[record.topic, record.value] == 1:
-                fact = FACTS[envelope.type].model_validate(envelope.data)
-                found.facts.append(Said(envelope, fact))
-        verdict.facts = len(found.values)
-        verdict.again = sum(found.values.values()) - len(found.values)
-        return found
-
-    def of(self, *kinds: type[Fact]) -> list[Said]:
-        """Return the facts of some kinds."""
-        return [said for said in self.facts if isinstance(said.fact, kinds)]
 
 
 async def check_topics(
@@ -124,50 +45,12 @@ async def check_topics(
     """Judge what was said against the ledgers, what was owed, and what people were told."""
     verdict = Verdict()
     topics = await Topics.read(address, verdict)
-    await _check_ledgers(mongo_uri, topics, verdict)
+    await check_ledgers(mongo_uri, topics, verdict)
     check_owed(topics, owed, reports_owed, verdict)
     check_once(topics, verdict)
     check_rungs(topics, verdict)
     check_told(topics, tally, verdict)
     return verdict
-
-
-async def _check_ledgers(mongo_uri: str, topics: Topics, verdict: Verdict) -> None:
-    """What was decided was said, what was said was decided, and no fact was applied twice."""
-    client = connect(mongo_uri)
-    decided: set[tuple[str, bytes]] = set()
-    for name in BUILDERS:
-        store = MongoStore(client, name)
-        for book in range(PARTITIONS):
-            pages = [page async for page in pages_of(store, book)]
-            decided |= said_by(pages)
-            verdict.wrong["doubled"] += [f"{name}: {one} was applied twice" for one in applied_twice(pages)]
-    await disconnect(client)
-    said = set(topics.values)
-    verdict.wrong["lost"] += [f"{topic}: {value[:80]!r} was never said" for topic, value in decided - said]
-    verdict.wrong["other"] += [f"{topic}: {value[:80]!r} was not decided" for topic, value in said - decided]
-
-
-def said_by(pages: Iterable[Page]) -> set[tuple[str, bytes]]:
-    """Return what pages have to say."""
-    return {
-        (event.topic, event.value)
-        for page in pages
-        for entry in page.entries
-        for event in entry.events
-        if event.topic is not None and event.reason is None
-    }
-
-
-def applied_twice(pages: Iterable[Page]) -> list[str]:
-    """Return the facts heard that made two entries of one stream."""
-    heard = Counter(
-        (entry.stream, entry.source)
-        for page in pages
-        for entry in page.entries
-        if entry.source is not None and not any(event.reason is not None for event in entry.events)
-    )
-    return [f"{source} on {stream}" for (stream, source), count in heard.items() if count > 1]
 
 
 def check_owed(topics: Topics, owed: Iterable[str], reports_owed: int, verdict: Verdict) -> None:
@@ -244,8 +127,3 @@ def _at_least(kept: Mapping[str, int], told: Mapping[str, int], verdict: Verdict
     for word, count in kept.items():
         if told.get(word, 0) > count:
             verdict.wrong["lost"].append(f"{word}: told {told[word]} times, kept {count} times")
-
-
-def lines(verdict: Verdict) -> Sequence[str]:
-    """Return what is wrong, a line each."""
-    return [f"{kind}: {complaint}" for kind, found in verdict.wrong.items() for complaint in found]

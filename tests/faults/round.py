@@ -14,9 +14,10 @@ from deploy.embedded.story import Story
 from deploy.embedded.supervisor import Stack
 from shared.clock import monotonic
 from shared.settings import Settings
-from tests.faults.checker import Verdict, check_topics
+from tests.faults.checker import check_topics
 from tests.faults.striker import Record, Striker
 from tests.faults.strikes import Strike
+from tests.faults.verdict import Verdict
 
 TOWNSHIP = "330305202"
 VILLAGE = "330305202200"

@@ -8,15 +8,9 @@ from contracts.escalations import DutyMissed, EscalationRaised, PostFoundVacant
 from deploy.embedded.findings import Findings, Said
 from deploy.embedded.people import Tally
 from shared.ledger import GENESIS, Entry, seal
-from tests.faults.checker import (
-    Topics,
-    Verdict,
-    applied_twice,
-    check_once,
-    check_owed,
-    check_rungs,
-    check_told,
-)
+from tests.faults.checker import check_once, check_owed, check_rungs, check_told
+from tests.faults.topics import Topics, applied_twice
+from tests.faults.verdict import Verdict
 from tests.support.reminders import DUE, a_duty
 
 LATER = DUE + timedelta(microseconds=1)

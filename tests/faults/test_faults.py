@@ -6,10 +6,10 @@ from random import Random
 import pytest
 
 from deploy.embedded.parameters import Parameters
-from tests.faults.checker import lines
 from tests.faults.round import VILLAGE, play
 from tests.faults.striker import Record
 from tests.faults.strikes import short_deck
+from tests.faults.verdict import lines
 
 SEED = 7
 
