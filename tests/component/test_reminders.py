@@ -326,6 +326,24 @@ class TestNoVerdictAheadOfItsOwner:
 
         assert running.said(DutyMissed) == []
 
+    async def test_a_held_watch_that_has_nothing_to_say_any_more_lets_the_timer_rest(
+        self, tmp_path: Path
+    ) -> None:
+        """Two replicas were asked to join and leave, and the hurried clock stood still for ever."""
+        running = await missed(tmp_path)
+        running.silent.add("directory")
+        await running.until(RUNG_1)
+        assert running.timer is not None
+        held = running.timer.is_busy
+
+        assert (await takes_note(running, "village/handler")).is_success
+        await running.wakes()
+
+        assert [held, running.timer.is_busy] == [True, False]
+        running.silent.clear()
+        await running.until(RUNG_2)
+        assert await notices(running) == LADDER[:2]
+
     async def test_no_rung_speaks_on_an_unread_tree(self, tmp_path: Path) -> None:
         running = await reminders(tmp_path)
         await running.until(DUE - MICROSECOND)

@@ -39,6 +39,13 @@ MUTANTS = [
         ("tests/component/test_service.py",),
     ),
     Mutant(
+        "a watch is held for ever once it was held",
+        "services/reminders/entrypoints/timer.py",
+        "return gate is None or gate <= now",
+        "return True",
+        ("tests/component/test_reminders.py",),
+    ),
+    Mutant(
         "states are marked as written before they are",
         BOOK,
         "            head, streams = self.head, list(self._unwritten)\n",

@@ -46,8 +46,17 @@ class Gate:
                     log.warning("watch_cannot_speak", duty=stream, reason=repr(outcome.error))
                     failed.add(stream)
                 self._measure(outcome.facts, book.number, watches[stream].owner)
-        waiting = set(streams) - set(free)
-        return [s for s in streams if s in waiting or s in failed]
+        held = set(streams) - set(free)
+        return [s for s in streams if s in failed or (s in held and self._is_due(watches[s], now))]
+
+    def _is_due(self, watch: Watch, now: datetime) -> bool:
+        """Tell whether a watch that waited still has something to say now.
+
+        Another replica may have spoken for it meanwhile, or somebody taken note: its next moment is expected
+        as any other.
+        """
+        gate = gate_at(watch, now, self._calendar)
+        return gate is None or gate <= now
 
     def _may_speak(self, watch: Watch, book: int, tree: datetime | None, now: datetime) -> bool:
         if tree is None:
