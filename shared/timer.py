@@ -41,7 +41,9 @@ class Timer:
         """Wake streams until cancelled."""
         while True:
             try:
-                for book in list(self._books()):
+                books = list(self._books())
+                self.forget_others({book.number for book in books})
+                for book in books:
                     await self.turn(book)
             except (BookLostError, StoreUnavailableError) as error:
                 log.warning("timer_waits", reason=str(error))
@@ -77,6 +79,11 @@ class Timer:
         if len(waiting) < len(streams):
             took = round((monotonic() - began) * 1000, 2)
             log.info("tick", book=book.number, woken=len(streams), held=len(waiting), duration_ms=took)
+
+    def forget_others(self, books: Collection[int]) -> None:
+        """Hold nobody of a book that another replica writes; who takes it over expects all its moments."""
+        for number in self.held.keys() - set(books):
+            del self.held[number]
 
     def hurry(self, books: Collection[int] | None = None) -> None:
         """Try what is held in *books*, all if None, at once: what it waited for may have come."""

@@ -1,5 +1,6 @@
 """The timer over several books: who may not speak yet is held, and tried again when something was heard."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from shared.book import Book
 from shared.decider import Request
 from shared.testing.memory import MemoryStore
 from shared.timer import Timer
+from tests.support.eventually import eventually
 from tests.support.kit import NOON, HandClock, a_book
 from tests.support.toy import Hear
 
@@ -89,6 +91,16 @@ async def test_who_has_spoken_is_held_no_more(tower: Tower) -> None:
 
     assert await tower.turn() == []
     assert tower.timer.held == {1: {}, 2: {}}
+
+
+async def test_nobody_is_held_in_a_book_that_has_gone_to_another_replica(tower: Tower) -> None:
+    tower.timer._books = lambda: tower.books[:1]
+
+    running = asyncio.ensure_future(tower.timer.run())
+    await eventually(lambda: tower.timer.held.keys() == {1})
+    running.cancel()
+
+    assert tower.timer.held[1].keys() == {"b:x1"}
 
 
 async def test_a_turn_that_fails_is_tried_again_at_once(tower: Tower) -> None:

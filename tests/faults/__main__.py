@@ -60,6 +60,7 @@ def table(verdict: Verdict, record: Record) -> list[tuple[str, str]]:
         ("duties / 事项", str(verdict.duties)),
         ("facts / 事实", str(verdict.facts)),
         ("facts said again / 重发的事实", str(verdict.again)),
+        ("streams out of order on an emptied broker / 代理清空后乱序的流", str(verdict.strays)),
         ("longest recovery / 最长恢复", f"{record.longest:.1f} s ({record.longest_after})"),
         *((NAMED[kind], str(len(found))) for kind, found in verdict.wrong.items()),
     ]

@@ -16,20 +16,22 @@ from shared.clock import monotonic
 from shared.settings import Settings
 from tests.faults.checker import check_topics
 from tests.faults.striker import Record, Striker
-from tests.faults.strikes import Strike
+from tests.faults.strikes import Kind, Strike
 from tests.faults.verdict import Verdict
 
 TOWNSHIP = "330305202"
 VILLAGE = "330305202200"
 """With its township, county, city and province it is the smallest tree that has every rung."""
 RESTARTS = 10_000
+BROKER_LOST = (Kind.KILL, "broker")
+"""The embedded broker keeps its records in memory."""
 
 
 async def play(
     folder: Path, parameters: Parameters, strikes: Iterator[Strike], record: Record, *, exhaust: bool = False
 ) -> Verdict:
     """Play a story in *folder* under *strikes* and judge it; to *exhaust* is to strike all of them."""
-    stack = Stack(folder, restarts=RESTARTS)
+    stack, lost_before = Stack(folder, restarts=RESTARTS), record.strikes[BROKER_LOST]
     await stack.start_servers()
     story = Story(stack, parameters, lambda _story: None)
     try:
@@ -37,7 +39,8 @@ async def play(
         await stack.start_services()
         await story.connect()
         await _under_strikes(story, Striker(stack, story, strikes, record), exhaust=exhaust)
-        return await _judged(stack, story)
+        is_broker_lost = record.strikes[BROKER_LOST] > lost_before
+        return await _judged(stack, story, is_broker_lost=is_broker_lost)
     except StuckError as error:
         verdict = Verdict()
         verdict.wrong["other"].append(f"stuck: {error}")
@@ -83,7 +86,7 @@ def owed(story: Story) -> list[str]:
     return [wish.duty for wish in lessons(story.parameters, story.rows)]
 
 
-async def _judged(stack: Stack, story: Story) -> Verdict:
+async def _judged(stack: Stack, story: Story, *, is_broker_lost: bool) -> Verdict:
     """Judge what the topics hold, and once all services have stopped, the ledgers."""
     findings = Findings()
     address = stack.broker.address
@@ -92,5 +95,5 @@ async def _judged(stack: Stack, story: Story) -> Verdict:
     settings = Settings(mongo_uri=stack.mongo_uri, kafka_address=address)
     await judge_ledgers(settings, stack.heads, findings)
     verdict = await check_topics(address, stack.mongo_uri, owed(story), story.duties, story.tally)
-    verdict.take(findings)
+    verdict.take(findings, is_broker_lost=is_broker_lost)
     return verdict

@@ -6,6 +6,7 @@ from contracts.duties import DutyFulfilled, DutyOpened
 from contracts.envelope import Envelope, Fact, encode
 from contracts.escalations import DutyMissed, EscalationRaised, PostFoundVacant
 from deploy.embedded.findings import Findings, Said
+from deploy.embedded.judge_duties import judge
 from deploy.embedded.people import Tally
 from shared.ledger import GENESIS, Entry, seal
 from tests.faults.checker import check_once, check_owed, check_rungs, check_told
@@ -128,6 +129,19 @@ def test_every_complaint_of_the_embedded_runs_judge_counts() -> None:
 
     assert (len(verdict.wrong["ladder"]), len(verdict.wrong["other"])) == (1, 1)
     assert not verdict.holds
+
+
+def test_another_order_is_a_complaint_unless_the_broker_has_lost_its_records() -> None:
+    findings, whole, lost = Findings(), Verdict(), Verdict()
+    done = DutyFulfilled(duty=OPENED.duty, unit="village", fulfilled_at=DUE)
+    opened, fulfilled = said(OPENED, done, at=DUE).facts
+
+    judge({OPENED.subject: [fulfilled, opened]}, findings)
+    whole.take(findings)
+    lost.take(findings, is_broker_lost=True)
+
+    assert [len(whole.wrong["other"]), whole.strays] == [1, 0]
+    assert (lost.holds, lost.strays) == (True, 1)
 
 
 def test_what_is_fulfilled_twice_is_doubled() -> None:

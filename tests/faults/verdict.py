@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deploy.embedded.findings import Findings
+from deploy.embedded.judge_duties import OUT_OF_ORDER
 
 WORDS = {
     "is not what its pages say": "states",
@@ -30,6 +31,8 @@ class Verdict:
     facts: int = 0
     again: int = 0
     """Records that said once more what was said, as they may after a crash: the same bytes."""
+    strays: int = 0
+    """Streams that a new, empty broker got in another order; their consumers go by the sequence."""
 
     @property
     def holds(self) -> bool:
@@ -41,12 +44,19 @@ class Verdict:
         self.duties += other.duties
         self.facts += other.facts
         self.again += other.again
+        self.strays += other.strays
         for kind, found in other.wrong.items():
             self.wrong[kind] += found
 
-    def take(self, findings: Findings) -> None:
-        """Take over what the judge of the embedded run complains of."""
+    def take(self, findings: Findings, *, is_broker_lost: bool = False) -> None:
+        """Take over what the judge of the embedded run complains of.
+
+        If the broker has lost its records, what was on its way to the old one may reach the new one first.
+        """
         for complaint in findings.wrong:
+            if is_broker_lost and OUT_OF_ORDER in complaint:
+                self.strays += 1
+                continue
             kind = next((kind for word, kind in WORDS.items() if word in complaint), "other")
             self.wrong[kind].append(complaint)
 

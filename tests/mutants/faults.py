@@ -77,6 +77,13 @@ MUTANTS = [
         "while False:",
     ),
     Mutant(
+        "a timer holds somebody of another replica's book",
+        TIMER,
+        "for number in self.held.keys() - set(books):",
+        "for number in ():",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
         "a timer that holds somebody is at rest",
         TIMER,
         "return self._turns > 0 or any(self.held.values())",
