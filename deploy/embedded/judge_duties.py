@@ -9,7 +9,7 @@ from deploy.embedded.findings import Findings, Said
 from shared.clock import EPOCH
 
 OUT_OF_ORDER = "said out of order"
-"""A complaint that tests of a lost broker look for: what was on its way to the old one reaches the new one."""
+"""What was on its way to a broker that lost its records may reach the new one before all is said again."""
 
 
 def judge(streams: Mapping[str, Sequence[Said]], findings: Findings) -> None:
