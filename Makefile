@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-header --no-emit-index-url --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help run token import replay test test-real bench check contracts mutants fmt lock clean
+.PHONY: help run token import replay test test-real bench faults check contracts mutants fmt lock clean
 
 help: ## print the targets / 列出全部目标
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test-real: $(DEV) ## run the tests over the wire on Apache Kafka / 在 Apache Ka
 
 bench: $(DEV) ## measure / 性能测量
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+faults: $(DEV) ## strike the stack while the story runs, e.g. ARGS="--minutes 30" / 故障演练
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 mutants: $(DEV) ## plant faults and see that the tests catch each / 植入错误，检验测试
 	@$(BIN)/python -m tests.mutants $(ARGS)

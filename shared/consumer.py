@@ -97,9 +97,13 @@ class Heard:
 
     def through_all(self, topic: str, partitions: int, source: str) -> datetime | None:
         """Return the same for a topic as a whole."""
-        moments = [self.through(topic, partition, source) for partition in range(partitions)]
+        return self.through_some(topic, range(partitions), source)
+
+    def through_some(self, topic: str, partitions: Collection[int], source: str) -> datetime | None:
+        """Return the same for some partitions of a topic; None without any."""
+        moments = [self.through(topic, partition, source) for partition in partitions]
         known = [moment for moment in moments if moment is not None]
-        return min(known) if len(known) == partitions else None
+        return min(known, default=None) if len(known) == len(partitions) else None
 
     def forget(self, topic: str, partition: int) -> None:
         """Forget a partition that somebody else reads now."""

@@ -211,8 +211,12 @@ def api(
     is_ready: Callable[[], str | None],
     progress: Callable[[], Awaitable[dict[str, Any]]],
     operator: APIRouter | None = None,
+    is_blind: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
-    """Return a service's HTTP application; *operator* are the routes for what could not be applied."""
+    """Return a service's HTTP application; *operator* are the routes for what could not be applied.
+
+    While it *is_blind* it tells everybody to come again, rather than that his unit does not exist.
+    """
     app = FastAPI(
         title=f"Zeren · {service}",
         version="1",
@@ -221,9 +225,17 @@ def api(
         max_body_size=MAX_BODY_BYTES,
         responses=PROBLEMS,
     )
-    app.include_router(router)
-    if operator is not None:
-        app.include_router(operator)
+
+    async def sees() -> None:
+        if is_blind():
+            reason, reason_zh = (
+                "The directory was not read so far; try again.",
+                "组织树尚未读完，请稍后重试。",
+            )
+            raise ProblemError(503, "not_ready", reason, reason_zh)
+
+    for routes in (router, operator) if operator is not None else (router,):
+        app.include_router(routes, dependencies=[Depends(sees)])
     app.add_middleware(Door, verifier=verifier)
     app.add_middleware(CanonicalLine, service=service)
     _add_plumbing(app, is_ready, progress)

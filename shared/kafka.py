@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -139,7 +139,11 @@ def _kept(name: str) -> dict[str, str]:
 
 
 async def read_incarnation(address: str) -> str | None:
-    """Return the identity of the data that the broker holds; None if it has none yet."""
+    """Return the identity of the data that the broker holds; None if it has none yet.
+
+    Raises:
+        KafkaError: the broker is away, or does not answer in time.
+    """
     try:
         async with asyncio.timeout(LOOKED_WITHIN):
             return await _first_incarnation(address)
@@ -157,6 +161,8 @@ async def _first_incarnation(address: str) -> str | None:
         await consumer.seek_to_beginning(partition)
         found = await consumer.getmany(partition, timeout_ms=2_000, max_records=1)
         records = found.get(partition)
+        if not records and consumer.highwater(partition) is None:
+            raise KafkaTimeoutError(f"{INCARNATION} was not read in time")
         return records[0].value.decode() if records and records[0].value else None
 
 
@@ -290,6 +296,23 @@ async def certain(_: Any) -> bool:
     return True
 
 
+class _Ends:
+    """Knows where partitions ended when their first records came, and tells when they are applied so far."""
+
+    def __init__(self, on_read: Callable[[int], None] | None) -> None:
+        self._on_read = on_read
+        self._ends: dict[tuple[str, int], int] = {}
+
+    def note(self, consumer: Any, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Learn how far partitions are applied."""
+        if self._on_read is None:
+            return
+        for tp, offset in offsets.items():
+            end = self._ends.setdefault(tp, consumer.highwater(TopicPartition(*tp)) or offset)
+            if offset >= end:
+                self._on_read(tp[1])
+
+
 def new_broker(address: str) -> KafkaBroker:
     """Return FastStream's broker for subscribers; topics are never made by themselves."""
     return KafkaBroker(address, allow_auto_create_topics=False, logger=None)
@@ -366,6 +389,7 @@ def subscribe(
     is_sure: Callable[[Any], Awaitable[bool]] = certain,
     session_ms: int = 10_000,
     listener: ConsumerRebalanceListener | None = None,
+    on_read: Callable[[int], None] | None = None,
 ) -> None:
     """Subscribe to *topics*: in *group* with explicit offsets, or without one to all there is.
 
@@ -373,6 +397,7 @@ def subscribe(
 
     A batch that a consumer read when nobody *is_sure* of it is not applied but read again.
     What *apply* raises for good is given to *stop*, because what is not applied may not be passed over.
+    *on_read* is told of each partition that is applied to where it ended when its first records came.
     """
     options: dict[str, Any] = {
         "batch": True,
@@ -393,6 +418,7 @@ def subscribe(
         subscriber = broker.subscriber(*topics, **options)
     committed_at = 0.0
     is_stopped = False
+    ends = _Ends(on_read)
     patient = stamina.retry(on=StoreUnavailableError, attempts=None, timeout=240.0)(apply)
 
     async def on_batch(message: KafkaMessage) -> None:
@@ -412,6 +438,7 @@ def subscribe(
             is_stopped = True
             stop(error)
             return
+        ends.note(consumer, offsets)
         _seek_back(consumer, [record for record in batch if (record.topic, record.partition) not in offsets])
         facts = any(record.key is not None for record in batch)
         if group is not None and offsets and (facts or monotonic() - committed_at > COMMIT_EVERY):

@@ -336,6 +336,7 @@ class Service(Generic[S]):
                 group=None,
                 partitions=PARTITIONS,
                 is_sure=self._certainty().of,
+                on_read=self.table.note_read,
             )
         if self.plan.hears:
             self.intake = Intake(
@@ -451,6 +452,7 @@ class Service(Generic[S]):
             is_ready=self._unready,
             progress=self._progress,
             operator=self.operator,
+            is_blind=self.is_blind,
         )
         config = uvicorn.Config(
             AnnouncedLimit(app),
@@ -463,6 +465,10 @@ class Service(Generic[S]):
         # Signals are the service's.
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         return server
+
+    def is_blind(self) -> bool:
+        """Tell whether this process does not know the units yet that others know."""
+        return self.plan.reads_directory and not self.table.is_known
 
     def _unready(self) -> str | None:
         """Return why this process cannot do its work, None if it can."""
@@ -492,9 +498,14 @@ class Service(Generic[S]):
                 await self._story.refresh()
         books = list(self.opened())
         said, decided_at = self.relay.through, max((book.at for book in books), default=0)
+        everything: Collection[int] = range(PARTITIONS)
+        dealt = self.shelf.ours if self.plan.is_dealt else everything
+        topics = dict.fromkeys(self.plan.hears, dealt)
+        if self.plan.reads_directory:
+            topics["directory"] = everything
         heard = {
-            f"/zeren/{producer}": self.heard.through_all(topic, PARTITIONS, f"/zeren/{producer}")
-            for topic in [*(["directory"] if self.plan.reads_directory else []), *self.plan.hears]
+            f"/zeren/{producer}": self.heard.through_some(topic, partitions, f"/zeren/{producer}")
+            for topic, partitions in topics.items()
             for producer in TOPICS[topic].producers
         }
         is_quiet = self.plan.wake is not None and said is not None and to_micros(said) > decided_at
@@ -506,6 +517,8 @@ class Service(Generic[S]):
             "now": to_micros(self.clock.now()),
             "decided_at": decided_at,
             "pages": sum(book.head for book in books),
+            "books": [book.number for book in books],
+            "of": self.plan.books,
             "said": None if said is None else to_micros(said),
             "heard": {source: moment and to_micros(moment) for source, moment in heard.items()},
             "wakes_at": min((wake for wake in wakes if wake is not None), default=None),

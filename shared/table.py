@@ -29,6 +29,9 @@ class DirectoryTable:
         self._heard = heard
         self._facts = facts
         self._on_heard = on_heard
+        self._read: set[int] = set()
+        self.is_known = False
+        """Whether the tree was whole once; while another broker's data are read it stays as it was."""
 
     def begin(self) -> None:
         """Read another broker's data from its beginning; the tree stays as it is until all is read.
@@ -36,6 +39,7 @@ class DirectoryTable:
         A fact that was passed over could not be taken in later: the tree would know a newer one.
         """
         self._filling = Tree()
+        self._read.clear()
 
     async def apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         """Take records in and return the offsets behind them."""
@@ -47,9 +51,7 @@ class DirectoryTable:
                 saids.append((record, said))
         for record, said in saids:
             self._heard.note(record.topic, record.partition, said)
-        if self._filling is not self._tree and self.is_read:
-            self._tree.become(self._filling)
-            self._filling = self._tree
+        self._show()
         if self._heard.through_all(TOPIC, PARTITIONS, SOURCE) != before:
             self._on_heard()
         return {(record.topic, record.partition): record.offset + 1 for record in records}
@@ -72,7 +74,25 @@ class DirectoryTable:
         metrics.RECORDS.labels(record.topic, envelope.type, "applied").inc()
         return None
 
+    def note_read(self, partition: int) -> None:
+        """Learn that a partition was read to where it ended when this process began to read it."""
+        self._read.add(partition)
+        self._show()
+
+    def _show(self) -> None:
+        """Show what was read, once that is all."""
+        if not self.is_read:
+            return
+        self.is_known = True
+        if self._filling is not self._tree:
+            self._tree.become(self._filling)
+            self._filling = self._tree
+
     @property
     def is_read(self) -> bool:
-        """Tell whether the directory was heard to say that all is said, on every partition."""
-        return self._heard.through_all(TOPIC, PARTITIONS, SOURCE) is not None
+        """Tell whether what lay on the topic when it was begun to be read is in the tree.
+
+        A Said does not tell: the first one that is read may be as old as the topic.
+        """
+        has_said = self._heard.through_all(TOPIC, PARTITIONS, SOURCE) is not None
+        return has_said and len(self._read) == PARTITIONS

@@ -38,8 +38,24 @@ class Client:
     async def connect(self, addresses: Mapping[str, str]) -> None:
         """Find the services at *addresses* (``host:port``); wait until each answers that it is ready."""
         for name, address in addresses.items():
-            self._clients[name] = httpx.AsyncClient(base_url=f"http://{address}", timeout=60)
-        await asyncio.gather(*(self._until_ready(name) for name in self._clients))
+            self.add(name, address)
+        await self.until_ready()
+
+    def add(self, name: str, address: str) -> None:
+        """Count another process in; *name* is one that no other has."""
+        self._clients[name] = httpx.AsyncClient(base_url=f"http://{address}", timeout=60)
+
+    async def remove(self, name: str) -> None:
+        """Count a process out that has left."""
+        await self._clients.pop(name).aclose()
+
+    async def until_ready(self, *names: str) -> None:
+        """Wait until each of the named processes, or of all, answers that it is ready.
+
+        Raises:
+            StuckError: one does not become ready.
+        """
+        await asyncio.gather(*(self._until_ready(name) for name in names or self._clients))
 
     async def _until_ready(self, name: str) -> None:
         began, reason = monotonic(), ""
@@ -69,14 +85,17 @@ class Client:
 
     async def progress(self) -> dict[str, dict[str, Any] | None]:
         """Return how far each service has come; None for one that does not answer now."""
-        found = await asyncio.gather(*(self._progress(name) for name in self._clients))
-        return dict(zip(self._clients, found, strict=True))
+        clients = dict(self._clients)
+        found = await asyncio.gather(*(self._progress(client) for client in clients.values()))
+        return dict(zip(clients, found, strict=True))
 
-    async def _progress(self, name: str) -> dict[str, Any] | None:
+    async def _progress(self, client: httpx.AsyncClient) -> dict[str, Any] | None:
         headers = self._headers("operator", "operator")
+        if client.is_closed:
+            return None
         try:
-            answer = await self._clients[name].get("/v1/progress", headers=headers)
-        except httpx.TransportError:
+            answer = await client.get("/v1/progress", headers=headers)
+        except (httpx.TransportError, httpx.StreamError, RuntimeError):
             return None
         return answer.json() if answer.is_success else None
 

@@ -1,8 +1,9 @@
 """What the judge reads and what it finds."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -40,15 +41,26 @@ class Findings:
 
 
 async def read_topics(address: str, topics: Iterable[str]) -> dict[str, list[Said]]:
-    """Return every fact of *topics* by subject; check that each stream's sequence has no gap."""
+    """Return every fact of *topics* by subject, each identity once."""
     streams: dict[str, list[Said]] = defaultdict(list)
+    seen: set[str] = set()
+    async for record in read_records(address, topics):
+        envelope = Envelope.parse(record.value)
+        if envelope.id not in seen and envelope.type in FACTS:
+            seen.add(envelope.id)
+            fact = FACTS[envelope.type].read(envelope.data)
+            streams[envelope.subject].append(Said(envelope, fact))
+    return streams
+
+
+async def read_records(address: str, topics: Iterable[str]) -> AsyncIterator[Any]:
+    """Yield every record of *topics* that has a key, in order per partition, to where they end now."""
     consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False, fetch_max_wait_ms=100)
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
-        seen: set[str] = set()
         ends: dict[TopicPartition, int] = {}
         while len(ends) < len(partitions) or [
             tp for tp, end in ends.items() if await consumer.position(tp) < end
@@ -56,13 +68,7 @@ async def read_topics(address: str, topics: Iterable[str]) -> dict[str, list[Sai
             for tp, batch in (await consumer.getmany(timeout_ms=1000)).items():
                 ends.setdefault(tp, consumer.highwater(tp))
                 for record in batch:
-                    if record.key is None:
-                        continue
-                    envelope = Envelope.parse(record.value)
-                    if envelope.id not in seen and envelope.type in FACTS:
-                        seen.add(envelope.id)
-                        fact = FACTS[envelope.type].read(envelope.data)
-                        streams[envelope.subject].append(Said(envelope, fact))
+                    if record.key is not None:
+                        yield record
     finally:
         await consumer.stop()
-    return streams

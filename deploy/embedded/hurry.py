@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+import stamina
+
 from deploy.embedded.client import PATIENCE, Client, StuckError
 from shared.clock import Reading, from_micros, monotonic, real_now, to_micros
 from shared.mongo import ClockDocument
@@ -24,6 +26,8 @@ class Hurry:
         self.now = begins_at
         """The moment to which the clock was last moved."""
         self.jumps = 0
+        self.settled_at = 0.0
+        """When it was last seen that all was said, in the seconds of ``monotonic``."""
 
     async def start(self, not_before: int) -> None:
         """Set the clock going: from the beginning, or where an earlier run left it."""
@@ -39,7 +43,11 @@ class Hurry:
         self.jumps += 1
         self.now = to
         if not await self._is_seen():
-            await self._clock.write(Reading(real_now(), to))
+            async for attempt in stamina.retry_context(
+                StoreUnavailableError, attempts=None, timeout=PATIENCE
+            ):
+                with attempt:
+                    await self._clock.write(Reading(real_now(), to))
         while not await self._is_seen():  # noqa: ASYNC110 - other processes set no event
             await asyncio.sleep(POLLED_EVERY)
 
@@ -59,6 +67,7 @@ class Hurry:
             told = [one for one in progress.values() if one is not None]
             wakes = [one["wakes_at"] for one in told if one["wakes_at"] is not None]
             if len(told) == len(progress) and is_settled(told, target) and all(w > target for w in wakes):
+                self.settled_at = monotonic()
                 return from_micros(min(wakes)) if wakes else None
             now = [(one["decided_at"], one["pages"]) for one in told]
             if now != before:
@@ -69,9 +78,18 @@ class Hurry:
 
 
 def is_settled(told: Iterable[Mapping[str, Any]], target: int) -> bool:
-    """Tell whether all have said what they decided, and heard what those decided whom they hear."""
+    """Tell whether all have said what they decided, and heard what those decided whom they hear.
+
+    Replicas speak for their own books; each book must be spoken for.
+    """
     told = list(told)
-    decided = {one["source"]: max(one["decided_at"], target) for one in told}
+    decided: dict[str, int] = {}
+    spoken_for: dict[str, set[int]] = {}
+    for one in told:
+        decided[one["source"]] = max(one["decided_at"], decided.get(one["source"], target))
+        spoken_for.setdefault(one["source"], set()).update(one["books"])
+    if any(len(spoken_for[one["source"]]) < one["of"] for one in told):
+        return False
     return all(
         (one["said"] or 0) > decided[one["source"]]
         and all((heard or 0) > decided[source] for source, heard in one["heard"].items())

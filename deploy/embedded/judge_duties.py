@@ -8,14 +8,15 @@ from contracts import duties, escalations, reminders
 from deploy.embedded.findings import Findings, Said
 from shared.clock import EPOCH
 
+OUT_OF_ORDER = "said out of order"
+"""What was on its way to a broker that lost its records may reach the new one before all is said again."""
+
 
 def judge(streams: Mapping[str, Sequence[Said]], findings: Findings) -> None:
     """Compare what was said about each duty with what should have been said (invariants 1 and 2)."""
-    for subject, said in streams.items():
+    streams = {subject: _in_order(subject, said, findings) for subject, said in streams.items()}
+    for said in streams.values():
         findings.facts += len(said)
-        numbers = [one.envelope.sequence for one in said]
-        if numbers != list(range(1, len(numbers) + 1)):
-            findings.wrong.append(f"{subject}: sequences {numbers[:8]}")
         for one in said:
             findings.counts[type(one.fact).__name__] += 1
     until = max((said[-1].envelope.time for said in streams.values()), default=EPOCH)
@@ -25,6 +26,17 @@ def judge(streams: Mapping[str, Sequence[Said]], findings: Findings) -> None:
             climb = streams.get(f"escalation:{duty}", ())
             _judge_duty(duty, said, climb, until, findings)
             _judge_reminders(streams.get(f"reminder:{duty}", ()), said, findings)
+
+
+def _in_order(subject: str, said: Sequence[Said], findings: Findings) -> Sequence[Said]:
+    """Return a stream by its sequence, which has no gap and is the order in which it was said."""
+    ordered = sorted(said, key=lambda one: one.envelope.sequence)
+    numbers = [one.envelope.sequence for one in ordered]
+    if numbers != list(range(1, len(numbers) + 1)):
+        findings.wrong.append(f"{subject}: sequences {numbers[:8]}")
+    elif said != ordered:
+        findings.wrong.append(f"{subject}: {OUT_OF_ORDER}")
+    return ordered
 
 
 def _judge_duty(

@@ -118,6 +118,14 @@ class Server:
             self._send(signal.SIGKILL)
             self._process.wait()
 
+    def pause(self) -> None:
+        """Let the process stand still, as a machine does that swaps; nobody is told."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the process go on."""
+        self._send(signal.SIGCONT)
+
     def _launch(self) -> None:
         if not is_free(self.port):
             raise PortTakenError(self.name, self.port)

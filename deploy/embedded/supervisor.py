@@ -9,7 +9,17 @@ from pathlib import Path
 
 from contracts.topics import PARTITIONS
 from deploy.embedded.keys import make_keys
-from deploy.embedded.servers import HOST, Server, broker, database, free_port, is_free, mongo_uri
+from deploy.embedded.servers import (
+    HOST,
+    PortTakenError,
+    Server,
+    ServerDiedError,
+    broker,
+    database,
+    free_port,
+    is_free,
+    mongo_uri,
+)
 from shared.kafka import make_topics
 from shared.service import topics
 
@@ -17,13 +27,18 @@ SERVICES = {"directory": 8101, "reporting": 8102, "reminders": 8103, "inspection
 """Each service and the port on which it likes to be found."""
 _HTTP_GREETING = b"GET /live HTTP/1.0\r\n\r\n"
 RESTARTS = 20
+LOOKED_EVERY = 0.2
+"""Seconds."""
 
 
 class Stack:
     """Broker, database and services, with their data and logs in one folder."""
 
-    def __init__(self, folder: Path, *, clock: str = "story") -> None:
-        """Prepare the stack in *folder*; nothing is started yet."""
+    def __init__(self, folder: Path, *, clock: str = "story", restarts: int = RESTARTS) -> None:
+        """Prepare the stack in *folder*; nothing is started yet.
+
+        Who has ended more than *restarts* times is not started again.
+        """
         self.folder = folder
         self.keys = folder / "keys"
         self.heads = folder / "heads"
@@ -33,7 +48,13 @@ class Stack:
         self.services: dict[str, Server] = {}
         self.restarts: dict[str, int] = {}
         self._clock = clock
-        self._watch: asyncio.Task[None] | None = None
+        self._allowed = restarts
+        self._watch: asyncio.Future[list[None]] | None = None
+
+    @property
+    def children(self) -> dict[str, Server]:
+        """Return everything that is kept up, by name."""
+        return {self.broker.name: self.broker, self.database.name: self.database, **self.services}
 
     @property
     def mongo_uri(self) -> str:
@@ -49,7 +70,7 @@ class Stack:
         await make_topics(self.broker.address, topics(), PARTITIONS)
 
     async def start_services(self) -> None:
-        """Start every service and keep it started."""
+        """Start every service; from now on servers and services are kept up."""
         for name, port in SERVICES.items():
             self.services[name] = self._service(name, port if is_free(port) else free_port())
         await asyncio.gather(*(service.start() for service in self.services.values()))
@@ -57,7 +78,11 @@ class Stack:
             name: f"http://{service.address}" for name, service in self.services.items()
         }
         (self.folder / "addresses.json").write_text(json.dumps(addresses, indent=2) + "\n")
-        self._watch = asyncio.create_task(self._keep_up())
+        self._watch = asyncio.gather(*(self._keep_up(child) for child in self.children.values()))
+
+    def replica(self, name: str) -> Server:
+        """Return another process of a service, which nobody keeps up."""
+        return self._service(name, free_port())
 
     def _service(self, name: str, port: int) -> Server:
         settings: Mapping[str, str] = {
@@ -76,18 +101,14 @@ class Stack:
         command = [sys.executable, "-m", f"services.{name}"]
         return Server(name, port, command, _HTTP_GREETING, self.folder / "logs" / f"{name}.log", environment)
 
-    async def _keep_up(self) -> None:
-        """Start a service or the broker again that has ended; give up on one that keeps ending.
-
-        The broker comes back empty on the same port, and the services live through it.
-        """
-        while True:
-            await asyncio.sleep(0.2)
-            for name, service in {"broker": self.broker, **self.services}.items():
-                if not service.is_running and self.restarts.get(name, 0) < RESTARTS:
-                    self.restarts[name] = self.restarts.get(name, 0) + 1
-                    with suppress(Exception):
-                        await service.start()
+    async def _keep_up(self, child: Server) -> None:
+        """Start a child again that has ended; give up on one that keeps ending."""
+        while self.restarts.get(child.name, 0) < self._allowed:
+            await asyncio.sleep(LOOKED_EVERY)
+            if not child.is_running:
+                self.restarts[child.name] = self.restarts.get(child.name, 0) + 1
+                with suppress(ServerDiedError, PortTakenError):
+                    await child.start()
 
     async def stop_services(self) -> None:
         """Stop the services: each says what it has to say, writes its states and ends."""

@@ -6,11 +6,33 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from contracts.topics import PARTITIONS
 from services.reminders.app import build
 from shared import service as service_module
 from shared.clock import MICROSECOND
 from tests.support.reminders import DUE, OPENED_AT, a_duty, a_village
 from tests.support.running import Running
+
+
+async def test_who_has_not_read_the_directory_yet_tells_nobody_that_his_unit_or_post_does_not_exist(
+    tmp_path: Path,
+) -> None:
+    """The first Said that is read may be older than the units: it does not tell that all is read."""
+    running = await Running("reminders", build, tmp_path, OPENED_AT).start()
+    running.asks_sight = True
+    path, body = "/v1/duties/2025.main.village/acknowledgements", {"post": "village/handler"}
+
+    async def asks() -> tuple[int, str]:
+        answer = await running.post(path, "post:village/handler", unit="county", json=body)
+        return answer.status_code, answer.json()["type"].rpartition(":")[2]
+
+    answers = [await asks()]
+    await running.hears_all_said("directory", OPENED_AT)
+    answers.append(await asks())
+    for partition in range(PARTITIONS):
+        running.service.table.note_read(partition)
+
+    assert [*answers, await asks()] == [(503, "not_ready"), (503, "not_ready"), (409, "vacant")]
 
 
 async def test_a_batch_and_a_tick_are_one_line_each_and_hold_no_text_of_a_fact(tmp_path: Path) -> None:

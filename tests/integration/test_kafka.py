@@ -1,5 +1,6 @@
 """What the kit does on a broker: topics as agreed, all said in order, and said again if need be."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -196,6 +197,29 @@ async def test_nothing_more_is_applied_once_a_batch_could_not_be(broker_address:
         await broker.stop()
     assert applied == [b"first"]
     assert [type(error) for error in errors] == [ArithmeticError]
+
+
+async def test_who_reads_a_topic_anew_is_told_once_it_has_read_what_lay_there_and_not_before(
+    broker_address: str,
+) -> None:
+    topic, broker = await a_topic(broker_address), new_broker(broker_address)
+    await put(broker_address, topic, 0, [(b"k", b"%d" % n) for n in range(1_500)])
+    applied, read = Counter[int](), dict[int, int]()
+
+    async def apply(records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
+        applied.update(record.partition for record in records)
+        return {(record.topic, record.partition): record.offset + 1 for record in records}
+
+    def note(partition: int) -> None:
+        read.setdefault(partition, applied[partition])
+
+    subscribe(broker, [topic], apply=apply, stop=print, group=None, partitions=PARTITIONS, on_read=note)
+    await broker.start()
+    try:
+        await eventually(lambda: read)
+    finally:
+        await broker.stop()
+    assert read == {0: 1_500}
 
 
 def a_relay(book: Book[Any], store: MemoryStore, outlet: KafkaOutlet) -> Relay:

@@ -7,8 +7,7 @@ CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
 HEARING = "shared/hearing.py"
 
-KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "ledger", "model"))
-INSTANTS = ("tests/component/test_instants.py",)
+KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "instants", "ledger", "model"))
 """The tests that must catch a fault of the kit."""
 
 
@@ -21,6 +20,9 @@ class Mutant(NamedTuple):
     new: str
     tests: tuple[str, ...] = KIT
 
+
+INSTANTS = ("tests/component/test_instants.py",)
+"""The tests that must catch what only a kill at one instant shows."""
 
 MUTANTS = [
     Mutant(
@@ -46,13 +48,23 @@ MUTANTS = [
     Mutant(
         "a service ends because the broker is not there yet",
         "shared/kafka.py",
-        """    except KafkaError as error:
-        raise BrokerUnavailableError(str(error)) from error
-    if known is None:""",
-        """    except ZeroDivisionError as error:
-        raise BrokerUnavailableError(str(error)) from error
-    if known is None:""",
+        "    except (KafkaError, OSError) as error:",
+        "    except ZeroDivisionError as error:",
         ("tests/component/test_kafka.py",),
+    ),
+    Mutant(
+        "a unit that was not read yet does not exist",
+        "shared/http.py",
+        "        if is_blind():\n",
+        "        if False:\n",
+        ("tests/component/test_service.py",),
+    ),
+    Mutant(
+        "the first Said of the directory tells that all of it is read",
+        "shared/table.py",
+        "return has_said and len(self._read) == PARTITIONS",
+        "return has_said",
+        ("tests/component/test_service.py",),
     ),
     Mutant(
         "states are marked as written before they are",
@@ -98,6 +110,13 @@ MUTANTS = [
         BOOK,
         "while self.wakes and not self._is_expected(*self.wakes[0]):",
         "while False:",
+    ),
+    Mutant(
+        "a timer holds somebody of another replica's book",
+        TIMER,
+        "for number in self.held.keys() - set(books):",
+        "for number in ():",
+        ("tests/component/test_timer.py",),
     ),
     Mutant(
         "a timer that holds somebody is at rest",

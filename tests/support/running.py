@@ -135,6 +135,8 @@ class Running:
         self.others: Others = before.others if before else Others()
         self.silent: set[str] = set()
         """The topics on which nobody says that all is said."""
+        self.asks_sight = False
+        """Whether it may not speak of units before it has read the directory as a subscriber does."""
         self.clock = HandClock()
         self.clock.moment = at
         self._build, self._folder = build, folder
@@ -175,6 +177,7 @@ class Running:
             is_ready=lambda: None,
             progress=self.service._progress,
             operator=self.service.operator,
+            is_blind=lambda: self.asks_sight and self.service.is_blind(),
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
 

@@ -1,0 +1,1 @@
+"""The stack as processes that are killed and stopped while the story runs; afterwards a judge looks."""
