@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from contracts.envelope import MAX_FACT_BYTES, Fact, encode
 from shared import ids
 from shared.decider import Decider, Outcome, Park, Refusal, Replay, Request
-from shared.ledger import MAX_PAGE_BYTES, Entry, Event, digest
+from shared.ledger import MAX_PAGE_BYTES, Entry, Event, digest, weigh
 from shared.state import NOTHING_SEEN, DeadLetter, DeadLetterReplayed, Record
 
 S = TypeVar("S")
@@ -76,7 +76,7 @@ class Drafts(Generic[S]):
         for n, (request, at) in enumerate(part):
             record = (drafts.get(request.stream) or records[request.stream]).draft()
             outcome, events, source = self._decide_one(record, request, max(at, since))
-            weight = sum([len(event.value) for event in events]) + 400
+            weight = weigh(events)
             if size + weight > MAX_PAGE_BYTES and entries:
                 break
             outcomes.append(outcome)
