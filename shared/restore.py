@@ -23,12 +23,13 @@ Make = Callable[[], tuple[Service[Any], Plan[Any]]]
 FAILED = (AdoptError, BookLostError, PageTakenError, StoreUnavailableError, BrokerUnavailableError)
 
 
-async def _adopt(make: Make, who: str, *, since: datetime | None, accept_loss: bool) -> list[Adopted]:
+async def _adopt(make: Make, who: str, *, since: datetime | None, accept_loss: bool) -> list[str]:
     service, plan = make()
     ready, settings = adopter(service, plan), service.settings
     await service.clock.refresh()
     await make_topics(settings.kafka_address, topics(), PARTITIONS, replicas=settings.kafka_replicas)
-    return await ready.adopt(who, since=since, accept_loss=accept_loss)
+    results = await ready.adopt(who, since=since, accept_loss=accept_loss)
+    return list(told(results, plan.origin))
 
 
 def adopter(service: Service[Any], plan: Plan[Any]) -> Adopter:
@@ -76,11 +77,11 @@ def add_adopt(app: typer.Typer, make: Make) -> None:
             raise typer.BadParameter("letters, digits and . _ @ - only / 只可用字母、数字和 . _ @ -")
         start = None if since is None else since.replace(tzinfo=UTC)
         try:
-            results = asyncio.run(_adopt(make, who, since=start, accept_loss=accept_loss))
+            lines = asyncio.run(_adopt(make, who, since=start, accept_loss=accept_loss))
         except FAILED as error:
             typer.echo(f"not adopted / 未完成: {error}", err=True)
             raise typer.Exit(1) from error
-        for line in told(results, make()[1].origin):
+        for line in lines:
             typer.echo(line)
 
 
