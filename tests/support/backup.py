@@ -29,6 +29,15 @@ def put_back(database: Database, other: Database) -> None:
     database.collections = other.collections
 
 
+async def backup(running: Running) -> Backup:
+    """Say what is to be said, where the newest pages are, and keep what the database then holds."""
+    await running.says()
+    await running.relay.say_said()
+    for book in running.service.opened():
+        await book.flush()
+    return Backup(running)
+
+
 async def stop(running: Running) -> None:
     """Say what is to be said, where the newest pages are, and let the books go."""
     await running.says()
