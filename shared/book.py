@@ -14,7 +14,7 @@ import stamina
 from shared.clock import EPOCH, Clock, from_micros, to_micros
 from shared.decider import Decider, Outcome, Request
 from shared.drafts import Drafts
-from shared.ledger import GENESIS, MAX_ENTRIES, Entry, Page, seal
+from shared.ledger import GENESIS, MAX_ENTRIES, Entry, Page, parts, seal
 from shared.state import DeadLetter, Record
 from shared.store import PageTakenError, Store, StoreUnavailableError
 
@@ -289,6 +289,12 @@ class Book(Generic[S]):
                 raise PageTakenError(page.id) from doubt
             if not there:
                 raise StoreUnavailableError(page.id) from doubt
+
+    async def take_back(self, entries: Sequence[Entry]) -> None:
+        """Append entries whose facts were said before the book was restored, as they are; for ``adopt``."""
+        async with self._turn:
+            for part in parts(entries, self.page_size):
+                await self._fold(await self._append(part, self._clock.now()))
 
     async def peek(self, stream: str) -> S:
         """Return a stream's state as it stands; for readers, it changes nothing."""

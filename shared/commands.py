@@ -1,8 +1,7 @@
-"""The commands that every service has: run, verify, rebuild, trace, replay, erase, say-again."""
+"""The commands that every service has: run, verify, adopt, rebuild, trace, replay, erase, say-again."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -18,28 +17,18 @@ from shared.again import take_back, writers
 from shared.book import Book
 from shared.erasing import BookHeldError, Ground, UnknownStreamError, Wish, book_of, erase, held
 from shared.erasure import Found
+from shared.heads import Adoption, Head, read_heads, standing
 from shared.ledger import Fault, verify
 from shared.reading import pages_of
+from shared.restore import Make, add_adopt
 from shared.service import Plan, Service
 from shared.settings import Settings
 from shared.state import Record, Shape
 from shared.store import Store
 
 
-def read_heads(path: Path | None) -> dict[int, dict[int, bytes]]:
-    """Return the page hashes that were written outside the database, per book and number."""
-    heads: dict[int, dict[int, bytes]] = {}
-    if path is not None and path.exists():
-        for line in path.read_text().splitlines():
-            book, _, rest = line.partition("/")
-            number, _, page_hash = rest.partition(":")
-            if int(number) and page_hash:
-                heads.setdefault(int(book), {})[int(number)] = bytes.fromhex(page_hash)
-    return heads
-
-
 async def verify_books(
-    store: Store, books: int, heads: Mapping[int, Mapping[int, bytes]]
+    store: Store, books: int, heads: Mapping[int, Sequence[Head]]
 ) -> tuple[int, list[Fault]]:
     """Return how many pages were read and what is wrong with them."""
     faults: list[Fault] = []
@@ -47,8 +36,21 @@ async def verify_books(
     for book in range(books):
         pages = [page async for page in pages_of(store, book)]
         count += len(pages)
-        faults += verify(book, pages, heads.get(book, {}))
+        faults += verify(book, pages, standing(pages, heads.get(book, ())))
     return count, faults
+
+
+async def adoptions_of(store: Store, books: int) -> list[tuple[str, Adoption]]:
+    """Return the first page of every restore that was adopted, and what it made void."""
+    found: list[tuple[str, Adoption]] = []
+    for book in range(books):
+        before: Adoption | None = None
+        async for page in pages_of(store, book):
+            adoption = Adoption.of(page)
+            if adoption is not None and adoption != before:
+                found.append((page.id, adoption))
+            before = adoption
+    return found
 
 
 async def rebuild_states(
@@ -119,10 +121,6 @@ def _envelope(value: bytes | None) -> Envelope | None:
         return None
 
 
-Make = Callable[[], tuple[Service[Any], Plan[Any]]]
-"""Makes a service and its plan inside the loop that will use them."""
-
-
 def program(name: str, settings: type[Settings], build: Callable[[Service[Any]], Plan[Any]]) -> typer.Typer:
     """Return a service's command line; without a command it runs the service."""
     app = typer.Typer(help=f"Zeren · {name}", no_args_is_help=False, pretty_exceptions_enable=False)
@@ -138,6 +136,7 @@ def program(name: str, settings: type[Settings], build: Callable[[Service[Any]],
             uvloop.run(_run(make))
 
     _add_checks(app, make)
+    add_adopt(app, make)
     _add_remedies(app, settings)
     _add_erasure(app, make)
     _add_say_again(app, make)
@@ -149,9 +148,10 @@ async def _run(make: Make) -> None:
     await service.run(plan)
 
 
-async def _verify(make: Make) -> tuple[int, list[Fault]]:
+async def _verify(make: Make) -> tuple[int, list[Fault], list[tuple[str, Adoption]]]:
     service, plan = make()
-    return await verify_books(service.store, plan.books, read_heads(service.settings.heads))
+    count, faults = await verify_books(service.store, plan.books, read_heads(service.settings.heads))
+    return count, faults, await adoptions_of(service.store, plan.books)
 
 
 async def _rebuild(make: Make, *, write: bool) -> tuple[int, list[str]]:
@@ -199,7 +199,10 @@ def _add_checks(app: typer.Typer, make: Make) -> None:
     @app.command("verify")
     def check_books() -> None:
         """Check the chain of every book against itself and the published heads / 校验账本."""
-        count, faults = asyncio.run(_verify(make))
+        count, faults, adoptions = asyncio.run(_verify(make))
+        for page, adoption in adoptions:
+            typer.echo(f"page {page} goes on from a restore / 自此页起为恢复后续写: {adoption.who}")
+            typer.echo(f"  void before it, up to page / 此前作废，至第 {adoption.until} 页")
         for fault in faults:
             typer.echo(f"page {fault.page} {fault.problem}", err=True)
         typer.echo(f"{count} pages, {len(faults)} faults / {count} 页，{len(faults)} 处错误")
@@ -259,7 +262,8 @@ async def erase_words(make: Make, wish: Wish, *, is_stopped: bool) -> tuple[Foun
         )
         found = await erase(service.store, book, plan.decider.shape, wish)
     pages = [page async for page in pages_of(service.store, number)]
-    return found, list(verify(number, pages, read_heads(service.settings.heads).get(number, {})))
+    heads = read_heads(service.settings.heads).get(number, ())
+    return found, list(verify(number, pages, standing(pages, heads)))
 
 
 def _identifier(text: str) -> str:

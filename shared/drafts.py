@@ -8,7 +8,7 @@ from contracts.envelope import MAX_FACT_BYTES, Fact, encode
 from contracts.personal import is_identifier
 from shared import ids
 from shared.decider import Decider, Erase, Outcome, Park, Refusal, Replay, Request
-from shared.ledger import MAX_PAGE_BYTES, Entry, Event, digest
+from shared.ledger import MAX_PAGE_BYTES, Entry, Event, digest, weigh
 from shared.reasons import told
 from shared.state import NOTHING_SEEN, DeadLetter, DeadLetterReplayed, Record
 
@@ -78,7 +78,7 @@ class Drafts(Generic[S]):
         for n, (request, at) in enumerate(part):
             record = (drafts.get(request.stream) or records[request.stream]).draft()
             outcome, events, source = self._decide_one(record, request, max(at, since))
-            weight = sum([len(event.value) for event in events]) + 400
+            weight = weigh(events)
             if size + weight > MAX_PAGE_BYTES and entries:
                 break
             outcomes.append(outcome)

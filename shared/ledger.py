@@ -148,6 +148,24 @@ def seal(  # noqa: PLR0917 in the order of a page
     )
 
 
+def weigh(events: Sequence[Event]) -> int:
+    """Return how many bytes an entry of these events adds to a page, about."""
+    return sum([len(event.value) for event in events]) + 400
+
+
+def parts(entries: Sequence[Entry], most: int = MAX_ENTRIES) -> Iterable[Sequence[Entry]]:
+    """Yield entries in parts that fit into a page each."""
+    first, size = 0, 0
+    for n, entry in enumerate(entries):
+        weight = weigh(entry.events)
+        if n > first and (n - first == most or size + weight > MAX_PAGE_BYTES):
+            yield entries[first:n]
+            first, size = n, 0
+        size += weight
+    if entries[first:]:
+        yield entries[first:]
+
+
 def to_document(page: Page) -> dict[str, Any]:
     """Return a page as the database keeps it."""
     return {

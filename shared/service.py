@@ -22,8 +22,9 @@ from shared import deadletter, ids, logs, metrics
 from shared.access import Verifier
 from shared.book import PROBE, WINDOW, Book
 from shared.clock import Clock, StoryClock, SystemClock, monotonic, to_micros
-from shared.consumer import Heard, Intake, OnFact
+from shared.consumer import NOT_YET_PAUSE, Heard, Intake, OnFact
 from shared.decider import Decider, Outcome, Request
+from shared.heads import Head, append_heads, lacking, newest_heads
 from shared.hearing import Hearing
 from shared.http import AnnouncedLimit, ElsewhereError, ProblemError, api
 from shared.kafka import (
@@ -38,10 +39,11 @@ from shared.kafka import (
 )
 from shared.ledger import Page
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
+from shared.published import KafkaPublished, Origin, Published
 from shared.reasons import told
 from shared.relay import BrokerUnavailableError, Outlet, Relay
 from shared.settings import Settings
-from shared.shelf import Shelf
+from shared.shelf import Shelf, why_behind
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
 from shared.table import DirectoryTable
@@ -102,6 +104,8 @@ class Plan(Generic[S]):
     views: Sequence[Index] = ()
     unit_of: Callable[[S], str] = lambda _: ""
     """The unit that a state belongs to; its dead letters are for operators who reach it."""
+    origin: Origin | None = None
+    """How its lost facts are taken back after a restore; None: they cannot be."""
 
     @property
     def is_dealt(self) -> bool:
@@ -126,6 +130,7 @@ class Service(Generic[S]):
         self.heard = Heard()
         self.client = connect(settings.mongo_uri, settings.mongo_driver)
         self.store = MongoStore(self.client, name)
+        self.published: Published = KafkaPublished(settings.kafka_address, name)
         self.clock: Clock = SystemClock()
         self._story: StoryClock | None = None
         if settings.clock == "story":
@@ -187,7 +192,7 @@ class Service(Generic[S]):
         self.plan = plan
         self.timer: Timer | None = None
         self.shelf: Shelf[S] = Shelf(
-            make=self._make_book,
+            make=self.make_book,
             store=lambda: self.store,
             actor=self.actor,
             address=self.address,
@@ -196,6 +201,7 @@ class Service(Generic[S]):
             follow=plan.follow,
             on_open=self._on_open,
             on_close=self.heard_nothing_of,
+            lacking=self._lacking,
         )
         self.table = DirectoryTable(self.tree, self.heard, FACTS, self._hurry)
         self.operator = deadletter.routes(
@@ -206,14 +212,20 @@ class Service(Generic[S]):
         if self.timer is not None:
             self.timer.hurry()
 
-    def _make_book(self, number: int) -> Book[S]:
+    async def _lacking(self, numbers: Collection[int]) -> list[Head]:
+        """Return the published heads that the ledger does not hold: it was restored from an older backup."""
+        heads = [*newest_heads(self.settings.heads, numbers), *await self.published.heads(numbers)]
+        return await lacking(self.store, heads)
+
+    def make_book(self, number: int, actor: str = "") -> Book[S]:
+        """Make the writer of a book; by default its pages bear the name of this process."""
         return Book(
             number,
             store=self.store,
             decider=self.plan.decider,
             clock=self.clock,
             source=self.source,
-            actor=self.actor,
+            actor=actor or self.actor,
             distance=self.plan.distance,
             marked_every=PROBE,
             # Who hurries asks for the next moment after each jump: it is better known than looked for.
@@ -388,6 +400,8 @@ class Service(Generic[S]):
         lost = {self.number_for(r) for r in records if (r.topic, r.partition) not in offsets}
         if lost & self.shelf.ours:
             await self.shelf.open_all(lost & self.shelf.ours)
+        if lost & self.shelf.behind.keys():
+            await asyncio.sleep(NOT_YET_PAUSE)
         said = {self.number_for(record) for record in records if record.key is None}
         if self.plan.on_said is not None and said:
             await self.plan.on_said(said)
@@ -440,8 +454,7 @@ class Service(Generic[S]):
         moved = [book for book in books if written.get(book.number) != book.head]
         if path is None or not moved:
             return
-        with path.open("a") as file:
-            file.writelines(f"{book.number}/{book.head}:{book.hash.hex()}\n" for book in moved)
+        append_heads(path, [Head(book.number, book.head, book.hash) for book in moved])
         written.update((book.number, book.head) for book in moved)
 
     def _server(self) -> uvicorn.Server:
@@ -474,6 +487,8 @@ class Service(Generic[S]):
         """Return why this process cannot do its work, None if it can."""
         if self._fatal is not None:
             return told(self._fatal)
+        if self.shelf.behind:
+            return " / ".join(why_behind(self.shelf.behind))
         if not self._up:
             return "starting, standing by, or stopping"
         if not self.hearing.is_up:

@@ -1,7 +1,7 @@
 """The books that this process writes: opened when they are dealt or leased to it, closed when they go."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,14 +11,27 @@ import stamina
 import structlog
 
 from shared.book import PROBE, Book
+from shared.heads import Head
 from shared.ledger import Page
 from shared.mongo import MongoStore
+from shared.relay import BrokerUnavailableError
 from shared.store import StoreUnavailableError
 
 S = TypeVar("S")
 LEASE = timedelta(seconds=10)
 
+AWAY = (StoreUnavailableError, BrokerUnavailableError)
+
 log = structlog.get_logger()
+
+
+def why_behind(books: Iterable[int]) -> tuple[str, str]:
+    """Return why nothing is written to restored books, in English and Chinese."""
+    names = ", ".join(map(str, sorted(books)))
+    return (
+        f"the database is behind what was published (books {names}): stop this service and run `adopt`",
+        f"数据库落后于已发布的内容（账本 {names}）：请停止本服务并运行 adopt",
+    )
 
 
 @dataclass(slots=True)
@@ -37,6 +50,10 @@ class Shelf(Generic[S]):
     """Sees every page of every book, from the first one on, each once and in order."""
     on_open: Callable[[Book[S]], None] = lambda _book: None
     on_close: Callable[[int], None] = lambda _number: None
+    lacking: Callable[[Collection[int]], Coroutine[Any, Any, Iterable[Head]]] | None = None
+    """Returns the published heads of books that the ledger does not hold."""
+    behind: dict[int, Head] = field(default_factory=dict)
+    """The books that were restored from a backup and lack what was published: nothing is written to them."""
     ours: set[int] = field(default_factory=set)
     has_books: asyncio.Event = field(default_factory=asyncio.Event)
     has_asked: bool = False
@@ -53,7 +70,18 @@ class Shelf(Generic[S]):
         if self.is_dealt:
             with suppress(StoreUnavailableError):
                 await self.store().announce(numbers, self.actor, self.address)
-        await asyncio.gather(*(self._open(number) for number in numbers))
+        await self._look_back(numbers - self.behind.keys() - self.books.keys())
+        await asyncio.gather(*(self._open(number) for number in numbers - self.behind.keys()))
+
+    async def _look_back(self, numbers: set[int]) -> None:
+        """Find out which books are behind their published heads, before anything is written to them."""
+        if self.lacking is None or not numbers:
+            return
+        patient = stamina.retry(on=AWAY, attempts=None, timeout=None)(self.lacking)
+        for head in await patient(numbers):
+            self.behind[head.book] = head
+            reason, reason_zh = why_behind([head.book])
+            log.error("book_behind", book=head.book, published=head.text, reason=reason, reason_zh=reason_zh)
 
     async def _open(self, number: int) -> None:
         async with self._turns.setdefault(number, asyncio.Lock()):
@@ -81,6 +109,7 @@ class Shelf(Generic[S]):
         """Let books go, each with its states written if the database is there."""
         self.ours -= numbers
         for number in numbers:
+            self.behind.pop(number, None)
             self.on_close(number)
             book = self.books.pop(number, None)
             if book is not None:

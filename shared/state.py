@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pydantic import TypeAdapter
 
 from contracts.envelope import Envelope, Fact, Model
-from shared.ledger import Entry, Event
+from shared.ledger import Entry
 
 S = TypeVar("S")
 
@@ -165,7 +165,10 @@ class Shape(Generic[S]):
             record.seen[subject] = record.seen.get(subject, NOTHING_SEEN).plus(sequence)
         for event in entry.events:
             if event.reason is None:
-                self.take(record, event.key, self.read(event))
+                envelope = Envelope.parse(event.value)
+                self.take(record, event.key, self.read(event.type, envelope))
+                # Counting would begin anew behind a gap: what was taken back from the topics may have one.
+                record.sequences[event.key] = envelope.sequence
 
     def take(self, record: Record[S], key: str, fact: Fact) -> None:
         """Let one fact change a record."""
@@ -178,10 +181,10 @@ class Shape(Generic[S]):
         elif isinstance(fact, DeadLetterReplayed):
             record.parked = record.parked[1:]
 
-    def read(self, event: Event) -> Fact:
+    def read(self, type_: str, envelope: Envelope) -> Fact:
         """Return the fact that an event of the ledger holds."""
-        fact_type = KIT_FACTS.get(event.type) or self.facts[event.type]
-        return fact_type.read(Envelope.parse(event.value).data)
+        fact_type = KIT_FACTS.get(type_) or self.facts[type_]
+        return fact_type.read(envelope.data)
 
     def to_document(self, record: Record[S], book: int) -> dict[str, Any]:
         """Return a record as the database keeps it."""

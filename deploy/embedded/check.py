@@ -15,7 +15,8 @@ from services.reminders.app import build as build_reminders
 from services.reporting.app import build as build_reporting
 from services.scoring.adapters.recompute import recompute
 from services.scoring.app import build as build_scoring
-from shared.commands import read_heads, rebuild_states, verify_books
+from shared.commands import rebuild_states, verify_books
+from shared.heads import read_heads
 from shared.mongo import disconnect
 from shared.service import Service
 from shared.settings import Settings

@@ -12,6 +12,7 @@ from services.directory.domain.model import FACTS, State, initial
 from services.directory.entrypoints.http import BOOK, routes
 from shared.decider import Decider
 from shared.ledger import Page
+from shared.published import Origin
 from shared.service import Plan, Service
 from shared.state import Shape
 
@@ -19,6 +20,15 @@ SHAPE: Shape[State] = Shape(initial=initial, evolve=evolve, adapter=TypeAdapter(
 
 DISTANCE = 64
 """So many pages the states may be behind: an import does not wait for them, a start folds them again."""
+
+ORIGIN = Origin(
+    stream_of=lambda envelope: envelope.subject,
+    book_of=lambda _: BOOK,
+    lost=(
+        "Every fact here is published: what was said came back; what never was, must be done again.",
+        "组织目录的事实全部对外发布：已发布的均已取回，未及发布的须重新办理。",
+    ),
+)
 
 
 def build(service: Service[Any]) -> Plan[Any]:
@@ -32,6 +42,7 @@ def build(service: Service[Any]) -> Plan[Any]:
         books=BOOK + 1,
         follow=partial(_grow, tree),
         distance=DISTANCE,
+        origin=ORIGIN,
     )
 
 

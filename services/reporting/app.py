@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from services.reporting.domain.decide import decide, evolve
 from services.reporting.domain.model import FACTS, State, initial, view, wake_at
 from services.reporting.entrypoints import duties, http
+from services.reporting.entrypoints.origin import ORIGIN
 from services.reporting.entrypoints.timer import BOOKS, Opening
 from services.reporting.entrypoints.topics import DutiesIn
 from shared.decider import Decider
@@ -33,5 +34,6 @@ def build(service: Service[Any]) -> Plan[Any]:
         books=BOOKS,
         reads_directory=True,
         wake=Opening(service).wake,
+        origin=ORIGIN,
         views=([("view.unit", 1), ("view.period", 1)],),
     )

@@ -52,7 +52,7 @@ def test_one_file_knows_the_driver_of_the_database() -> None:
 def test_few_files_know_the_client_of_the_broker() -> None:
     found = users(KAFKA, "contracts", "shared", "services")
 
-    assert found == {"shared/kafka.py", "shared/commands.py"}
+    assert found == {"shared/kafka.py", "shared/commands.py", "shared/published.py"}
 
 
 @pytest.mark.parametrize("file", [file for file in sources("services") if "/domain/" in file])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contracts.envelope import Envelope
 from contracts.personal import ERASED
 from services.inspection.app import SHAPE
 from shared import deadletter
@@ -96,7 +97,11 @@ async def test_who_erased_what_and_why_stands_in_the_ledger_in_identifiers(runni
 
     store: Any = running.service.store
     events = [event for page in await pages(store) for e in page.entries for event in e.events]
-    (fact,) = [SHAPE.read(event) for event in events if event.type == TextErased.type]
+    (fact,) = [
+        SHAPE.read(event.type, Envelope.parse(event.value))
+        for event in events
+        if event.type == TextErased.type
+    ]
     assert isinstance(fact, TextErased)
     assert (fact.by, fact.ground, fact.order) == ("clerk-7", "request", "R-2026/17")
     assert fact.entries == found.unsaid

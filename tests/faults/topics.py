@@ -8,9 +8,9 @@ from contracts.envelope import Envelope, Fact
 from contracts.topics import FACTS, PARTITIONS, TOPICS
 from deploy.embedded.check import BUILDERS
 from deploy.embedded.findings import Said, read_records
-from shared.commands import pages_of
 from shared.ledger import Page
 from shared.mongo import MongoStore, connect, disconnect
+from shared.reading import pages_of
 from tests.faults.verdict import Verdict
 
 

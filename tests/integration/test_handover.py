@@ -17,7 +17,8 @@ from services.reminders.domain.model import DutyWatched
 from services.reminders.settings import RemindersSettings
 from shared import ids
 from shared.clock import real_now
-from shared.commands import read_heads, rebuild_states, verify_books
+from shared.commands import rebuild_states, verify_books
+from shared.heads import read_heads
 from shared.ids import partition_of
 from shared.mongo import MongoStore, connect, disconnect
 from shared.reading import pages_of

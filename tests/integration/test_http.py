@@ -23,9 +23,9 @@ UNKNOWN = "330399"
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a broker of the module's own."""
-    with running(servers.broker(tmp_path_factory.mktemp("broker"))) as server:
+def broker(tmp_path_factory: pytest.TempPathFactory, driver: str) -> Iterator[str]:
+    """Start a broker for each driver: to new databases on an old one, all that was said would be lost."""
+    with running(servers.broker(tmp_path_factory.mktemp(f"broker-{driver}"))) as server:
         yield server.address
 
 

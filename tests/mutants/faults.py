@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 BOOK, DRAFTS, RELAY = "shared/book.py", "shared/drafts.py", "shared/relay.py"
 CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
+ADOPT, HEADS, SHELF = "shared/adopt.py", "shared/heads.py", "shared/shelf.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
 HEARING = "shared/hearing.py"
 
 KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "instants", "ledger", "model"))
 """The tests that must catch a fault of the kit."""
+RESTORE = ("tests/component/test_restore.py",)
 
 
 class Mutant(NamedTuple):
@@ -1576,5 +1578,89 @@ MUTANTS += [
         "{one['type']}",
         "{one['type']} {error}",
         ("tests/unit/test_reasons.py",),
+    ),
+    Mutant(
+        "restore: a book behind what was published is taken over",
+        SHELF,
+        "for number in numbers - self.behind.keys()))",
+        "for number in numbers))",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: a process whose books are behind is ready",
+        "shared/service.py",
+        "        if self.shelf.behind:\n",
+        "        if False:\n",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: another page under a published number is the same",
+        HEADS,
+        "if not (pages and pages[0].hash == head.hash)",
+        "if not pages",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: the file of heads is not looked at",
+        "shared/service.py",
+        "heads = [*newest_heads(self.settings.heads, numbers), *await",
+        "heads = [*await",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: one adoption makes every later head void",
+        HEADS,
+        "return adoption is not None and head in adoption.supersedes",
+        "return adoption is not None",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: an adoption makes heads void that the backup held",
+        HEADS,
+        "(first if page.actor == actor else page.number)",
+        "1",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: an adoption that no file of heads names makes heads void",
+        HEADS,
+        "    for _, number, page_hash in heads:\n",
+        "    for _, number, page_hash in [*heads, *(Head(0, *at) for at in spans)]:\n",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: a book is adopted before its facts are back",
+        ADOPT,
+        "            await book.take_back(entries)\n            await self._finish(book)\n",
+        "            await self._finish(book)\n            await book.take_back(entries)\n",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: what was adopted stays behind",
+        ADOPT,
+        '        await self.store.set_marks({book.number: {"adopted": book.head}})\n',
+        "",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: behind a gap a sequence is used again",
+        STATE,
+        "record.sequences[event.key] = envelope.sequence",
+        "pass",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: a wish is forgotten with the page that answered it",
+        ADOPT,
+        "self.origin.source_of(first),",
+        "None,",
+        RESTORE,
+    ),
+    Mutant(
+        "restore: facts that contradict each other are taken back",
+        ADOPT,
+        "if known.value != fetched.value:",
+        "if False:",
+        RESTORE,
     ),
 ]

@@ -26,7 +26,15 @@ from shared.service import Plan, Service
 from shared.settings import Settings
 from shared.state import Inbound
 from shared.store import Document
-from shared.testing.memory import MemoryBroker, MemoryDatabase, MemoryOutlet, MemoryStore, Pause, no_pause
+from shared.testing.memory import (
+    MemoryBroker,
+    MemoryDatabase,
+    MemoryOutlet,
+    MemoryPublished,
+    MemoryStore,
+    Pause,
+    no_pause,
+)
 from shared.timer import Timer
 from tests.support.collection import MemoryCollection, matches, sums
 from tests.support.kit import HandClock
@@ -128,6 +136,7 @@ class Running:
         *,
         before: "Running | None" = None,
         pause: Pause = no_pause,
+        heads: Path | None = None,
     ) -> None:
         """Make a replica at a moment, on what the one *before* has left if there was one."""
         self.database: Database = before.database if before else Database()
@@ -140,8 +149,9 @@ class Running:
         self.clock = HandClock()
         self.clock.moment = at
         self._build, self._folder = build, folder
-        self.service: Service[Any] = Service(Settings(public_key=make_keys(folder)), name)
+        self.service: Service[Any] = Service(Settings(public_key=make_keys(folder), heads=heads), name)
         self.service.store = Store(self.database, pause)  # type: ignore[assignment]
+        self.service.published = MemoryPublished(self.broker, name)
         self.service.clock = self.clock
         self.plan = build(self.service)
         self.service.take(self.plan)
@@ -193,7 +203,8 @@ class Running:
     async def again(self) -> "Running":
         """Return another replica, started on what this one has left."""
         name, at = self.service.name, self.clock.moment
-        return await Running(name, self._build, self._folder, at, before=self).start()
+        heads = self.service.settings.heads
+        return await Running(name, self._build, self._folder, at, before=self, heads=heads).start()
 
     # -- what it hears ----------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from shared.access import Identity
 from shared.clock import Reading, real_now
 from shared.mongo import ClockDocument, MongoStore, connect, disconnect
 from shared.service import Service
+from shared.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.process import Process, running, settings_of
 
@@ -46,6 +47,8 @@ class Village:
         self.databases = {name: f"{name}-{ids.new_id()}" for name in KINDS}
         self.client = connect(mongo_uri)
         self.processes: dict[str, Process] = {}
+        self.heads: Path | None = None
+        """The folder in which each service writes its heads."""
         self._folder = folder
         self._servers = {"broker_address": broker_address, "mongo_uri": mongo_uri}
         self._running: dict[str, AsyncExitStack] = {}
@@ -56,12 +59,20 @@ class Village:
 
     async def start(self, name: str) -> None:
         """Start a service in a database of its own."""
-        kind, build = KINDS[name]
-        settings = settings_of(kind, self._folder, clock="story", **self._servers)
-        service: Service[Any] = Service(settings, name)
-        service.store = MongoStore(service.client, self.databases[name])
         self._running[name] = AsyncExitStack()
-        self.processes[name] = await self._running[name].enter_async_context(running(service, build))
+        there = running(self.service(name), KINDS[name][1])
+        self.processes[name] = await self._running[name].enter_async_context(there)
+
+    def settings(self, name: str) -> Settings:
+        """Return what a service here is told."""
+        heads = self.heads and self.heads / name
+        return settings_of(KINDS[name][0], self._folder, clock="story", heads=heads, **self._servers)
+
+    def service(self, name: str) -> Service[Any]:
+        """Return a service that does not run yet."""
+        service: Service[Any] = Service(self.settings(name), name)
+        service.store = MongoStore(service.client, self.databases[name])
+        return service
 
     async def stop(self, name: str) -> None:
         """Stop a service."""
