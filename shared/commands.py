@@ -14,7 +14,6 @@ from contracts.envelope import Envelope
 from contracts.personal import is_identifier
 from contracts.topics import PARTITIONS, TOPICS
 from shared.again import take_back, writers
-from shared.book import Book
 from shared.erasing import BookHeldError, Ground, UnknownStreamError, Wish, book_of, erase, held
 from shared.erasure import Found
 from shared.heads import Adoption, Head, read_heads, standing
@@ -248,19 +247,12 @@ def _add_remedies(app: typer.Typer, settings: type[Settings]) -> None:
 async def erase_words(make: Make, wish: Wish, *, is_stopped: bool) -> tuple[Found, list[Fault]]:
     """Erase what people wrote in a stream; return what was erased and what is wrong with its book then."""
     service, plan = make()
+    service.take(plan)
     number = await book_of(service.store, plan.books, wish.stream)
     # A lease of a killed process ends by itself; what the broker deals out is never given back by one.
     is_stopped = is_stopped and plan.is_dealt
     async with held(service.store, number, service.actor, is_stopped=is_stopped):
-        book: Book[Any] = Book(
-            number,
-            store=service.store,
-            decider=plan.decider,
-            clock=service.clock,
-            source=service.source,
-            actor=service.actor,
-        )
-        found = await erase(service.store, book, plan.decider.shape, wish)
+        found = await erase(service.store, service.make_book(number), plan.decider.shape, wish)
     pages = [page async for page in pages_of(service.store, number)]
     heads = read_heads(service.settings.heads).get(number, ())
     return found, list(verify(number, pages, standing(pages, heads)))

@@ -16,7 +16,7 @@ from shared.store import Store, StoreUnavailableError
 
 PAGES_AT_ONCE = 8
 SOONER = 10
-"""After pages Said comes so many times sooner than without."""
+"""After the last page of a burst Said comes so many times sooner than otherwise."""
 MARKED_EVERY = 1.0
 """Seconds between two writings of a mark: what was said since then is said again after a crash."""
 
@@ -89,7 +89,7 @@ class Relay:
         self._marked: dict[int, int] = {}
         self._marked_at = 0.0
         self._said_at = 0.0
-        self._is_fresh = False
+        self._fresh_at: float | None = None
         self.through: datetime | None = None
         """What this process has last said of itself."""
 
@@ -113,15 +113,21 @@ class Relay:
                 await asyncio.sleep(0.5)
 
     async def _rest(self) -> None:
-        """With nothing left to say, say that; soon after pages, otherwise every so often."""
-        every = self._every / SOONER if self._is_fresh else self._every
-        if monotonic() - self._said_at >= every:
-            self._said_at, self._is_fresh = monotonic(), False
-            await self.say_said()
-            every = self._every
+        await self.say_said_if_due()
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.001, self._said_at + every - monotonic())):
+            async with asyncio.timeout(max(0.001, self._said_next() - monotonic())):
                 await self._wake.wait()
+
+    async def say_said_if_due(self) -> None:
+        """With nothing left to say, say that, if it is time."""
+        if monotonic() >= self._said_next():
+            self._said_at, self._fresh_at = monotonic(), None
+            await self.say_said()
+
+    def _said_next(self) -> float:
+        """Return when the next Said is due: every so often, and soon after the last page of a burst."""
+        next_at = self._said_at + self._every
+        return next_at if self._fresh_at is None else min(next_at, self._fresh_at + self._every / SOONER)
 
     async def say_pages(self) -> bool:
         """Say what is unsaid, a few pages of each book; tell whether there is more."""
@@ -153,7 +159,7 @@ class Relay:
             book.said = pages[-1].number
             while book.tail and book.tail[0].number <= book.said:
                 book.tail.popleft()
-        self._is_fresh = True
+        self._fresh_at = monotonic()
         await self._mark(force=False)
         return any(book.said < book.head for book, _ in work)
 

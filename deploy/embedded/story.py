@@ -70,7 +70,13 @@ class Story:
         """Import the tree and its tenures, set the schedule, bring the lessons; again, it changes nothing."""
         for n in range(0, len(self.rows), PART):
             await self._import(self.rows[n : n + PART])
-        schedule = {"kind": "double-report", "root": self.parameters.top, "first_year": self.parameters.year}
+        year = self.parameters.year
+        schedule = {
+            "kind": "double-report",
+            "root": self.parameters.top,
+            "first_year": year,
+            "last_year": year,
+        }
         path = f"/v1/schedules/{self.parameters.schedule}"
         await self.client.post("reporting", path, "operator", json=schedule)
         await self.clock.settle()

@@ -1,14 +1,9 @@
 """An operator lets a service say its books again, and only while nobody writes them."""
 
-from datetime import timedelta
-from typing import Any
-
 from contracts.envelope import Envelope
 from shared.again import take_back, writers
-from shared.book import Book
-from shared.relay import Relay
-from shared.testing.memory import MemoryBroker, MemoryOutlet, MemoryStore
-from tests.support.kit import HandClock, a_book, a_request
+from shared.testing.memory import MemoryBroker, MemoryStore
+from tests.support.kit import a_book, a_relay, a_request
 
 
 class OwnedStore(MemoryStore):
@@ -16,20 +11,6 @@ class OwnedStore(MemoryStore):
 
     async def owner(self, book: int) -> str | None:
         return {0: "here:1", 1: "there:2"}.get(book)
-
-
-def a_relay(book: Book[Any], store: MemoryStore, broker: MemoryBroker) -> Relay:
-    return Relay(
-        lambda: [book],
-        store=store,
-        outlet=MemoryOutlet(broker),
-        clock=HandClock(),
-        source="/b",
-        topics=["b"],
-        partitions=broker.partitions,
-        of=1,
-        every=timedelta(seconds=1),
-    )
 
 
 def said_on(broker: MemoryBroker) -> list[str]:

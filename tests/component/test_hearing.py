@@ -19,6 +19,7 @@ from shared.consumer import Heard
 from shared.hearing import Hearing
 from shared.kafka import BELOW_FOR, Certainty, rewind
 from shared.relay import BrokerUnavailableError, NoTopicsError
+from shared.table import DirectoryTable
 from shared.testing.memory import MemoryOutlet
 from tests.support.reminders import DUE, OPENED_AT, a_duty, a_village
 from tests.support.running import Running
@@ -261,8 +262,30 @@ async def test_the_tree_of_an_empty_broker_is_read_anew_and_shown_when_it_is_who
     assert "village" in tree.units, "the old tree is shown until the new one is whole"
     await table.apply([*village, renamed, closed])
     await running.hears_all_said("directory", OPENED_AT)
+    assert tree.units["village"].name == "village", "an old Said does not tell that it is whole"
+    read_whole(table)
 
     assert (tree.units["village"].name, tree.units["village"].is_closed) == ("new", True)
+
+
+async def test_who_knew_the_tree_goes_on_answering_while_he_reads_it_anew(tmp_path: Path) -> None:
+    running = await Running("reminders", build, tmp_path, OPENED_AT).start()
+    service, table = running.service, running.service.table
+    assert service.is_blind()
+    await running.hears(*a_village().facts)
+    await running.hears_all_said("directory", OPENED_AT)
+    read_whole(table)
+    assert not service.is_blind()
+
+    table.begin()
+
+    assert (service.is_blind(), table.is_read) == (False, False)
+
+
+def read_whole(table: DirectoryTable) -> None:
+    """Let a table learn that every partition was read to its end."""
+    for partition in range(PARTITIONS):
+        table.note_read(partition)
 
 
 def facts_of(logs: Any) -> list[Envelope]:

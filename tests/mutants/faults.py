@@ -28,6 +28,20 @@ INSTANTS = ("tests/component/test_instants.py",)
 
 MUTANTS = [
     Mutant(
+        "a schedule opens years after its last one",
+        "services/reporting/domain/decide.py",
+        "if state.is_over or command.year",
+        "if command.year",
+        ("tests/unit/reporting/test_schedule.py",),
+    ),
+    Mutant(
+        "every page of a steady stream brings a Said",
+        RELAY,
+        "self._fresh_at = monotonic()\n",
+        "self._fresh_at = self._fresh_at or monotonic()\n",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
         "a topic that the broker does not know yet has no partitions",
         "shared/kafka.py",
         """        if topic["error_code"]:

@@ -1,7 +1,7 @@
 """Small parts for tests of one book: a clock that is set by hand, a writer, a reader of records."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.envelope import Fact, encode
@@ -10,8 +10,9 @@ from shared.consumer import Heard, Intake
 from shared.decider import Decider, Request
 from shared.ids import partition_of
 from shared.ledger import Page
+from shared.relay import Relay
 from shared.state import Inbound
-from shared.testing.memory import MemoryStore
+from shared.testing.memory import MemoryBroker, MemoryOutlet, MemoryStore
 from tests.support.toy import Chimed, Counted, Hear, Noted, Rang, on_a, stream_of_a, toy
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -54,6 +55,21 @@ async def a_book(
     )
     await book.open()
     return book
+
+
+def a_relay(book: Book[Any], store: MemoryStore, broker: MemoryBroker) -> Relay:
+    """Return what says a book of the toy, and once a second that it has said all."""
+    return Relay(
+        lambda: [book],
+        store=store,
+        outlet=MemoryOutlet(broker),
+        clock=HandClock(),
+        source="/b",
+        topics=["b"],
+        partitions=broker.partitions,
+        of=1,
+        every=timedelta(seconds=1),
+    )
 
 
 def an_intake(book: Book[Any], heard: Heard | None = None, **options: Any) -> Intake:

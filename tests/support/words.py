@@ -87,4 +87,4 @@ async def erase(running: Running, wish: Wish = WISH) -> Found:
     store: Any = service.store
     for book in list(service.opened()):
         await book.close()
-    return await erase_in(store, service._make_book(0), running.plan.decider.shape, wish)
+    return await erase_in(store, service.make_book(0), running.plan.decider.shape, wish)

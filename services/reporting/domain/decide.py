@@ -139,6 +139,7 @@ def _set(state: Schedule, command: SetSchedule) -> Decision:
         zone=command.zone,
         first_year=command.first_year,
         policy=command.policy,
+        last_year=command.last_year,
     )
     if not _is_zone(command.zone):
         return Refusal(
@@ -148,6 +149,8 @@ def _set(state: Schedule, command: SetSchedule) -> Decision:
         return Refusal("bad_date", "Not days of every year.", "日期并非每年都有。")
     if command.first_year not in YEARS:
         return Refusal("bad_year", f"Not a year: {command.first_year}.", f"年份无效：{command.first_year}。")
+    if command.last_year is not None and command.last_year < command.first_year:
+        return Refusal("ends_before_beginning", "It ends before it begins.", "终止年份早于起始年份。")
     if command.due < command.opens:
         return Refusal("due_before_opening", "Due before it opens.", "截止日期早于启动日期。")
     return () if _evolve_schedule(state, fact) == state else (fact,)
@@ -174,7 +177,7 @@ def _open_year(state: Schedule, command: OpenYear, now: datetime) -> Decision:
         return Refusal(
             "unknown_schedule", f"There is no schedule {state.schedule}.", f"计划 {state.schedule} 不存在。"
         )
-    if command.year != state.next_year or now < state.opens_at(command.year):
+    if state.is_over or command.year != state.next_year or now < state.opens_at(command.year):
         return ()
     due_at = state.due_at(command.year)
     return (
@@ -220,6 +223,7 @@ def _evolve_schedule(state: Schedule, fact: Fact) -> Schedule:
                 # A year that was opened stays so, however the schedule is set afterwards.
                 max(state.next_year, fact.first_year),
                 fact.policy,
+                fact.last_year,
             )
         case YearOpened():
             return replace(state, next_year=fact.year + 1)

@@ -31,6 +31,7 @@ class ScheduleSet(Fact, topic=None, prefix="", key="schedule"):
     zone: str
     first_year: int
     policy: str
+    last_year: int | None = None
 
 
 class YearOpened(Fact, topic=None, prefix="", key="schedule"):
@@ -102,6 +103,8 @@ class SetSchedule:
     opens: MonthDay = (1, 1)
     due: MonthDay = (1, 31)
     zone: str = "Asia/Shanghai"
+    last_year: int | None = None
+    """The last year that opens; None: until somebody says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,13 @@ class Schedule:
     first_year: int = 0
     next_year: int = 0
     policy: str = ""
+    last_year: int | None = None
     state: Literal["schedule"] = "schedule"
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether no year is left to open."""
+        return self.last_year is not None and self.next_year > self.last_year
 
     def opens_at(self, year: int) -> datetime:
         """Return the first moment of the opening day, in the schedule's zone."""
@@ -204,7 +213,7 @@ def initial(stream: str) -> State:
 
 def wake_at(state: State) -> int | None:
     """Return the next moment, in microseconds, at which a year's round opens."""
-    if not isinstance(state, Schedule) or not state.kind:
+    if not isinstance(state, Schedule) or not state.kind or state.is_over:
         return None
     return _micros(state.opens_at(state.next_year))
 

@@ -31,6 +31,9 @@ class ScheduleBody(BaseModel):
     opens: tuple[int, int] = Field((1, 1), description="month and day whose first moment opens the round")
     due: tuple[int, int] = Field((1, 31), description="month and day whose 24:00 is the last moment in time")
     zone: str = "Asia/Shanghai"
+    last_year: int | None = Field(
+        None, ge=2000, le=9000, description="the last year in which it opens; without one it goes on"
+    )
 
 
 class FilingBody(BaseModel):

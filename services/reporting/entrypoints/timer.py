@@ -55,6 +55,7 @@ class Opening:
         if (
             not isinstance(schedule, Schedule)
             or not schedule.kind
+            or schedule.is_over
             or now < schedule.opens_at(schedule.next_year)
         ):
             return True

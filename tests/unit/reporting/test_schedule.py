@@ -168,6 +168,7 @@ def test_setting_a_schedule_again_says_nothing_and_another_way_keeps_the_years()
         (replace(PLAN, opens=(2, 1)), "due_before_opening"),
         (replace(PLAN, first_year=0), "bad_year"),
         (replace(PLAN, first_year=9999), "bad_year"),
+        (replace(PLAN, last_year=2025), "ends_before_beginning"),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(command: SetSchedule, word: str) -> None:
@@ -175,6 +176,16 @@ def test_a_schedule_that_cannot_be_kept_is_refused(command: SetSchedule, word: s
     assert isinstance(decision, Refusal)
     assert decision.word == word
     assert decision.reason_zh
+
+
+def test_a_schedule_ends_with_its_last_year_and_goes_on_if_that_is_taken_back() -> None:
+    ending = after(replace(PLAN, last_year=2026))
+    assert wakes_at(ending) == NEW_YEAR
+    ended = after(OpenYear(2026), state=ending)
+    assert wake_at(ended) is None
+    next_year = NEW_YEAR + timedelta(days=365)
+    assert decide(ended, OpenYear(2027), next_year) == ()
+    assert wakes_at(after(PLAN, state=ended)) == next_year
 
 
 def test_a_zone_with_summer_time_is_due_at_its_own_midnight() -> None:
