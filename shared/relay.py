@@ -15,8 +15,7 @@ from shared.ledger import Page
 from shared.store import Store, StoreUnavailableError
 
 PAGES_AT_ONCE = 8
-SOONER = 10
-"""After the last page of a burst Said comes so many times sooner than otherwise."""
+SOON = timedelta(seconds=0.1)
 MARKED_EVERY = 1.0
 """Seconds between two writings of a mark: what was said since then is said again after a crash."""
 
@@ -67,10 +66,11 @@ class Relay:
         partitions: int,
         of: int,
         every: timedelta,
+        soon: timedelta = SOON,
         tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None,
         facts: Mapping[str, type[Fact]] = FACTS,
     ) -> None:
-        """Say what *books* hold; say Said on *topics* *every* so often.
+        """Say what *books* hold; say Said on *topics* *every* so often, and *soon* after the last page.
 
         Of *facts* those that have an older version are said in it as well.
         """
@@ -83,6 +83,7 @@ class Relay:
         self._partitions = partitions
         self._of = of
         self._every = every.total_seconds()
+        self._soon = soon.total_seconds()
         self._tell = tell
         self._lowering = {name: fact for name, fact in facts.items() if fact.lowered is not Fact.lowered}
         self._wake = asyncio.Event()
@@ -127,7 +128,7 @@ class Relay:
     def _said_next(self) -> float:
         """Return when the next Said is due: every so often, and soon after the last page of a burst."""
         next_at = self._said_at + self._every
-        return next_at if self._fresh_at is None else min(next_at, self._fresh_at + self._every / SOONER)
+        return next_at if self._fresh_at is None else min(next_at, self._fresh_at + self._soon)
 
     async def say_pages(self) -> bool:
         """Say what is unsaid, a few pages of each book; tell whether there is more."""

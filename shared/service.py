@@ -260,6 +260,7 @@ class Service(Generic[S]):
             partitions=PARTITIONS,
             of=plan.books,
             every=self.settings.said_every,
+            soon=self.settings.said_soon,
             tell=plan.tell,
         )
         if self._story is not None:

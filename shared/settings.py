@@ -33,4 +33,7 @@ class Settings(BaseSettings):
     )
     clock: Literal["system", "story"] = Field("system", description="real time, or the story's hurried clock")
     said_every: timedelta = Field(timedelta(seconds=1), description="how often Said is said")
+    said_soon: timedelta = Field(
+        timedelta(seconds=0.1), description="how long after the last page of a burst it is said"
+    )
     log_json: bool | None = Field(None, description="log lines as JSON; by default unless on a terminal")

@@ -30,6 +30,7 @@ def settings_of(kind: type[S], folder: Path, *, broker_address: str, mongo_uri: 
         http_port=free_port(),
         public_key=make_keys(folder),
         said_every=timedelta(milliseconds=50),
+        said_soon=timedelta(milliseconds=5),
         log_json=True,
         **more,
     )
