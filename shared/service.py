@@ -530,6 +530,7 @@ class Service(Generic[S]):
             wakes = [0]
         return {
             "source": self.source,
+            "incarnation": self.heard.incarnation,
             "now": to_micros(self.clock.now()),
             "decided_at": decided_at,
             "pages": sum(book.head for book in books),

@@ -80,12 +80,16 @@ class Striker:
                 return await self._join(strike)
 
     async def _kill(self, name: str) -> float:
-        began, before = monotonic(), self._pids()
-        self._stack.children[name].kill()
-        # Who has lost its broker's records begins anew, and is not well before.
-        changed = set(self._stack.services) | {name} if name == "broker" else {name}
-        while any(self._pids()[one] == before[one] for one in changed):
-            self._bear(began, f"not started again after {name} was killed")
+        child = self._stack.children[name]
+        began, before = monotonic(), child.pid
+        lost = {None, *await self._heard()} if name == "broker" else set()
+        child.kill()
+        while child.pid == before:
+            self._bear(began, f"{name} is not started again")
+            await asyncio.sleep(GLANCE.total_seconds())
+        # Who has lost its broker's records hears the next one from its beginning, and is not well before.
+        while lost & await self._heard():
+            self._bear(began, "somebody still hears the broker that was killed")
             await asyncio.sleep(GLANCE.total_seconds())
         return await self._recovered(began)
 
@@ -126,8 +130,10 @@ class Striker:
             await asyncio.sleep(GLANCE.total_seconds())
         return self._story.clock.settled_at - began
 
-    def _pids(self) -> dict[str, int | None]:
-        return {name: child.pid for name, child in self._stack.children.items()}
+    async def _heard(self) -> set[str | None]:
+        """Return which incarnations of the broker the services hear; None stands for one that is silent."""
+        told = (await self._story.client.progress()).values()
+        return {None if one is None else one["incarnation"] for one in told}
 
     @staticmethod
     def _bear(began: float, complaint: str) -> None:
