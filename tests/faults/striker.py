@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from aiokafka.errors import KafkaError
+
 from deploy.embedded.client import PATIENCE, StuckError
 from deploy.embedded.servers import GLANCE, Server
 from deploy.embedded.story import Story
 from deploy.embedded.supervisor import Stack
 from shared.clock import monotonic, real_now
+from shared.kafka import read_incarnation
 from tests.faults.strikes import Kind, Strike
 
 
@@ -82,13 +85,12 @@ class Striker:
     async def _kill(self, name: str) -> float:
         child = self._stack.children[name]
         began, before = monotonic(), child.pid
-        lost = {None, *await self._heard()} if name == "broker" else set()
         child.kill()
         while child.pid == before:
             self._bear(began, f"{name} is not started again")
             await asyncio.sleep(GLANCE.total_seconds())
-        # Who has lost its broker's records hears the next one from its beginning, and is not well before.
-        while lost & await self._heard():
+        # A broker that has lost its records is heard from its beginning: who has not noticed is not well.
+        while name == "broker" and not await self._is_heard():
             self._bear(began, "somebody still hears the broker that was killed")
             await asyncio.sleep(GLANCE.total_seconds())
         return await self._recovered(began)
@@ -130,10 +132,14 @@ class Striker:
             await asyncio.sleep(GLANCE.total_seconds())
         return self._story.clock.settled_at - began
 
-    async def _heard(self) -> set[str | None]:
-        """Return which incarnations of the broker the services hear; None stands for one that is silent."""
+    async def _is_heard(self) -> bool:
+        """Tell whether every service hears what the broker holds now."""
+        try:
+            held = await read_incarnation(self._stack.broker.address)
+        except KafkaError:
+            return False
         told = (await self._story.client.progress()).values()
-        return {None if one is None else one["incarnation"] for one in told}
+        return held is not None and all(one is not None and one["incarnation"] == held for one in told)
 
     @staticmethod
     def _bear(began: float, complaint: str) -> None:

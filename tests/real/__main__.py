@@ -13,7 +13,7 @@ from tests.support.servers import running
 
 STORE = "tests/integration/test_store.py"
 ON_KAFKA = (
-    *("tests/integration", "tests/system", "tests/real"),
+    *("tests/integration", "tests/system", "tests/faults/test_faults.py", "tests/real"),
     # These meet the database only.
     *(f"--ignore={file}" for file in (STORE, "tests/integration/test_indexes.py")),
     # One driver is enough to see the broker.
