@@ -21,6 +21,7 @@ from deploy.embedded.servers import (
     mongo_uri,
 )
 from shared.kafka import make_topics
+from shared.relay import BrokerUnavailableError
 from shared.service import topics
 
 SERVICES = {"directory": 8101, "reporting": 8102, "reminders": 8103, "inspection": 8104, "scoring": 8105}
@@ -109,8 +110,17 @@ class Stack:
             await asyncio.sleep(LOOKED_EVERY)
             if not child.is_running:
                 self.restarts[child.name] = self.restarts.get(child.name, 0) + 1
-                with suppress(ServerDiedError, PortTakenError):
-                    await child.start()
+                with suppress(ServerDiedError, PortTakenError, BrokerUnavailableError):
+                    await self._start_again(child)
+
+    async def _start_again(self, child: Server) -> None:
+        """Start a child that has ended; a broker has its topics before the services see that it is back.
+
+        What a producer still had under way for a topic that is not there would spoil its partition.
+        """
+        await child.start()
+        if child is self.broker:
+            await make_topics(self.broker.address, topics(), PARTITIONS)
 
     async def stop_services(self) -> None:
         """Stop the services: each says what it has to say, writes its states and ends."""

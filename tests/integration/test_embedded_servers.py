@@ -12,6 +12,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from motor.motor_asyncio import AsyncIOMotorClient
 
+from deploy.embedded.supervisor import Stack
+from shared.kafka import read_incarnation
+
 ROOT = Path(__file__).parents[2]
 START_AND_WAIT = """
 import asyncio, pathlib, sys
@@ -53,6 +56,20 @@ async def test_a_document_that_goes_in_comes_back(mongo_uri: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+async def test_a_broker_that_is_started_again_has_its_topics_at_once(tmp_path: Path) -> None:
+    """Else what a producer still had under way for a topic that is not there would spoil its partition."""
+    stack = Stack(tmp_path)
+    try:
+        await stack.start_servers()
+        before = await read_incarnation(stack.broker.address)
+        stack.broker.kill()
+        await stack._start_again(stack.broker)
+        now = await read_incarnation(stack.broker.address)
+    finally:
+        await stack.stop()
+    assert None not in {before, now}
+
+
 def test_a_server_does_not_outlive_who_started_it(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", START_AND_WAIT, str(tmp_path)],
