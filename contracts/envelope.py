@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring as quoted
 from typing import Any, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -119,25 +121,28 @@ class Envelope(Model):
 
 
 def encode(fact: Fact, *, source: str, sequence: int, time: datetime, correlation: str, cause: str) -> bytes:
-    """Return the bytes of a fact: the same ones go to the ledger, to Kafka and over HTTP."""
-    subject = fact.subject
-    return to_json(
-        {
-            "specversion": "1.0",
-            "id": f"{subject}/{sequence}",
-            "source": source,
-            "type": fact.type,
-            "subject": subject,
-            "time": time,
-            "datacontenttype": "application/json",
-            "dataschema": f"schemas/{fact.type}.json",
-            "correlationid": correlation,
-            "causationid": cause,
-            "sequence": sequence,
-            "unit": getattr(fact, "unit", ""),
-            "data": fact,
-        }
+    """Return the bytes of a fact: the same ones go to the ledger, to Kafka and over HTTP.
+
+    Written from a template, as it is done once per decision: half of the time of a dictionary.
+    """
+    subject, type_ = fact.subject, fact.type
+    return (
+        (
+            f'{{"specversion":"1.0","id":{quoted(f"{subject}/{sequence}")},"source":{quoted(source)}'
+            f',"type":"{type_}","subject":{quoted(subject)},"time":{_written(time)}'
+            f',"datacontenttype":"application/json","dataschema":"schemas/{type_}.json"'
+            f',"correlationid":{quoted(correlation)},"causationid":{quoted(cause)},"sequence":{sequence}'
+            f',"unit":{quoted(getattr(fact, "unit", ""))},"data":'
+        ).encode()
+        + fact.__pydantic_serializer__.to_json(fact)
+        + b"}"
     )
+
+
+@lru_cache(maxsize=64)
+def _written(time: datetime) -> str:
+    """Return a moment in JSON, in UTC; all decisions of a page share a few moments."""
+    return to_json(time.astimezone(UTC)).decode()
 
 
 def older(value: bytes, fact_type: type[Fact]) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ from shared.table import DirectoryTable
 from shared.timer import Timer, Wake
 
 S = TypeVar("S")
-YOUNG, MIDDLE, OLD = 50_000, 20, 100
+YOUNG, MIDDLE, OLD = 200_000, 20, 100
 """Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
 FLUSHED_EVERY = 1.0
 """Seconds of real time: a stream that changes again meanwhile is written once."""

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
@@ -23,6 +25,32 @@ def test_what_is_encoded_is_read_back_unchanged_to_the_microsecond() -> None:
     assert envelope.time == NOW
     assert envelope.id == f"{DONE.subject}/2"
     assert (envelope.correlationid, envelope.causationid, envelope.unit) == ("story", "request:1", "33")
+
+
+@given(*[st.text()] * 4, st.integers(0, 2**53), st.datetimes(timezones=st.timezones()))
+def test_whatever_the_words_an_envelope_is_written_as_json_is_written(
+    duty: str, source: str, correlation: str, cause: str, sequence: int, time: datetime
+) -> None:
+    fact = DutyFulfilled(duty=duty, unit=source, fulfilled_at=NOW)
+    assert encode(
+        fact, source=source, sequence=sequence, time=time, correlation=correlation, cause=cause
+    ) == to_json(
+        {
+            "specversion": "1.0",
+            "id": f"{fact.subject}/{sequence}",
+            "source": source,
+            "type": fact.type,
+            "subject": fact.subject,
+            "time": time.astimezone(UTC),
+            "datacontenttype": "application/json",
+            "dataschema": f"schemas/{fact.type}.json",
+            "correlationid": correlation,
+            "causationid": cause,
+            "sequence": sequence,
+            "unit": source,
+            "data": fact,
+        }
+    )
 
 
 def test_an_envelope_is_parsed_even_if_nobody_knows_its_type() -> None:
