@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -37,8 +38,18 @@ def broker(tmp_path: Path) -> Iterator[str]:
 
 
 def a_raised(duty: str, rung: int = 0) -> EscalationRaised:
-    who = {"line": "main", "level": 0, "role": "handler", "post": "330305101/handler", "person": "p-1"}
-    return EscalationRaised(duty=duty, unit="330305101", rung=rung, due_at=AT, planned_at=AT, **who)
+    return EscalationRaised(
+        duty=duty,
+        unit="330305101",
+        line="main",
+        rung=rung,
+        level=0,
+        role="handler",
+        post="330305101/handler",
+        person="p-1",
+        due_at=AT,
+        planned_at=AT,
+    )
 
 
 def bytes_of(fact: Fact, sequence: int) -> bytes:
@@ -109,12 +120,14 @@ async def test_a_subscriber_killed_at_random_instants_does_each_thing_once(
     def count() -> int:
         return len(subscriber.ask("select id from seen"))
 
+    def has(wanted: int) -> bool:
+        return count() >= wanted
+
     speaking = asyncio.create_task(speak())
     for _ in range(KILLS):
         before = count()
         subscriber.start()
-        wanted = before + random.randrange(1, 200)
-        await eventually(lambda wanted=wanted: count() >= wanted, within=30, every=0.001)
+        await eventually(partial(has, before + random.randrange(1, 200)), within=30, every=0.001)
         await asyncio.sleep(random.uniform(0, 0.05))  # the instant is the random one, nothing waits for it
         subscriber.kill()
     done.set()
