@@ -17,6 +17,7 @@ from random import Random
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from contracts.duties import Line
 from contracts.envelope import Fact, encode
 from contracts.escalations import DutyMissWithdrawn, EscalationRaised
 from contracts.topics import PARTITIONS
@@ -41,7 +42,7 @@ def a_raised(duty: str, rung: int = 0) -> EscalationRaised:
     return EscalationRaised(
         duty=duty,
         unit="330305101",
-        line="main",
+        line=Line.MAIN,
         rung=rung,
         level=0,
         role="handler",
