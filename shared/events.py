@@ -1,9 +1,9 @@
 """The page that shows what the topics carry: the AsyncAPI document, drawn by a viewer from a package."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from fastapi import FastAPI
+from asyncapi_viewer.assets import STATIC_DIR
+from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -46,7 +46,7 @@ asyncapi-viewer { display: block; margin: 0 1rem; }
 
 def add_page(app: FastAPI) -> None:
     """Let *app* show the page, the document with its schemas, and the viewer; none asks another host."""
-    folders = {"viewer": _viewer(), "schemas": CONTRACTS / "schemas"}
+    folders = {"viewer": STATIC_DIR, "schemas": CONTRACTS / "schemas"}
     for name, folder in folders.items():
         app.mount(f"{PAGE}/{name}", StaticFiles(directory=folder))
     document = (CONTRACTS / "asyncapi.yaml").read_text("utf-8")
@@ -56,13 +56,5 @@ def add_page(app: FastAPI) -> None:
         return HTMLResponse(_HTML)
 
     @app.get(f"{PAGE}/asyncapi.yaml", include_in_schema=False)
-    async def asyncapi() -> HTMLResponse:
-        return HTMLResponse(document, media_type="application/yaml")
-
-
-def _viewer() -> Path:
-    """Find the viewer's files without importing its extension for another program."""
-    spec = find_spec("asyncapi_viewer")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("asyncapi_viewer")
-    return Path(spec.origin).parent / "static"
+    async def asyncapi() -> Response:
+        return Response(document, media_type="application/yaml")

@@ -91,7 +91,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--broker", default="localhost:9092", help="host:port / 消息服务器地址")
-    parser.add_argument("--group", default="my-team", help="your consumer group / 消费组名称")
+    parser.add_argument("--group", default="my-team-todo", help="your consumer group / 消费组名称")
     parser.add_argument("--database", default="escalations.sqlite", help="your file / 数据文件")
     parser.add_argument("--session-ms", type=int, default=10_000, help="session timeout / 会话超时（毫秒）")
     asked = parser.parse_args()
