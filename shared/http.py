@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from contracts.personal import shown
+from shared import events
 from shared.access import Identity, InvalidTokenError, Verifier
 from shared.book import BookLostError
 from shared.clock import monotonic
@@ -27,8 +28,8 @@ from shared.store import StoreUnavailableError
 
 PROBLEM = "application/problem+json"
 MAX_BODY_BYTES = 16 * 1024 * 1024
-OPEN = frozenset({"/live", "/ready", "/metrics", "/docs", "/openapi.json"})
-"""What is answered without a token, the assets of ``/docs`` as well."""
+OPEN = frozenset({"/live", "/ready", "/metrics", "/docs", events.PAGE, "/openapi.json"})
+"""What is answered without a token, with what the pages of ``/docs`` are made of."""
 ASSETS = "/docs/assets"
 QUOTING = frozenset({"union_tag_invalid"})
 """The kinds of mistakes whose message repeats what was sent."""
@@ -147,7 +148,7 @@ class Door:
 
     @staticmethod
     def _is_open(path: str) -> bool:
-        return path in OPEN or path.startswith(f"{ASSETS}/")
+        return path in OPEN or path.startswith((f"{ASSETS}/", f"{events.PAGE}/"))
 
 
 class CanonicalLine:
@@ -247,6 +248,7 @@ def _add_plumbing(
     app: FastAPI, is_ready: Callable[[], str | None], progress: Callable[[], Awaitable[dict[str, Any]]]
 ) -> None:
     app.mount(ASSETS, StaticFiles(directory=str(swagger_ui_path)))
+    events.add_page(app)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

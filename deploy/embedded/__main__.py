@@ -20,6 +20,7 @@ from deploy.embedded.summary import print_summary
 from deploy.embedded.supervisor import SERVICES, Stack
 from deploy.embedded.texts import Texts, language_of
 from deploy.embedded.view import View
+from shared import events
 from shared.clock import monotonic
 from shared.mongo import MongoStore, connect, disconnect
 from shared.settings import Settings
@@ -65,6 +66,8 @@ async def play(stack: Stack, parameters: Parameters, view: View, say: Texts, *, 
     if not once:
         for name, service in stack.services.items():
             view.console.print(f"{name}: http://{service.address}/docs")
+        directory = stack.services["directory"].address
+        view.console.print(f"topics / 主题: http://{directory}{events.PAGE}")
         view.tell("up")
         await asyncio.Event().wait()
     return 1 if findings.wrong else 0

@@ -124,9 +124,9 @@ def test_whatever_is_asked_without_a_token_is_answered_401(asked: Asked) -> None
 
 
 def test_only_the_plumbing_is_open(asked: Asked) -> None:
-    for path in (*OPEN, "/docs/assets/swagger-ui.css"):
+    for path in (*OPEN, "/docs/assets/swagger-ui.css", "/docs/events/asyncapi.yaml"):
         assert asked.runner.run(asked.running.http.get(path)).is_success
-    for path in ("/", "/nowhere", "/v1", "/docs/", "/openapi.json/", "//live"):
+    for path in ("/", "/nowhere", "/v1", "/docs/", "/docs/eventss", "/openapi.json/", "//live"):
         assert asked.runner.run(asked.running.http.get(path)).status_code == 401
 
 

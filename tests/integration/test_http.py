@@ -68,7 +68,7 @@ async def test_every_door_but_the_plumbing_is_closed_without_a_token(village: Vi
     for method, path in await doors(village, name):
         answer = await http.request(method, path)
         body_of(answer, 401, "invalid_token")
-    for path in ("/live", "/ready", "/metrics", "/docs", "/openapi.json"):
+    for path in ("/live", "/ready", "/metrics", "/docs", "/docs/events", "/openapi.json"):
         assert (await http.get(path)).is_success
 
 
@@ -249,6 +249,24 @@ async def test_the_page_of_the_interface_asks_no_other_host(village: Village, na
         assert asset.is_success
         assert len(asset.content) > 100
     assert "'/openapi.json'" in page or '"/openapi.json"' in page
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_the_page_of_the_topics_has_all_it_needs_and_asks_no_other_host(
+    village: Village, name: str
+) -> None:
+    http = village.processes[name].http
+
+    page = (await http.get("/docs/events")).text
+    document = (await http.get("/docs/events/asyncapi.yaml")).text
+
+    linked = set(re.findall(r"""(?:src|href)=["']([^"']+)""", page))
+    schemas = {f"/docs/events/{path}" for path in re.findall(r"\$ref: (schemas/\S+)", document)}
+    assert {"/docs/events/viewer/asyncapi-viewer.js", "/docs/events/asyncapi.yaml"} <= linked
+    assert len(schemas) > 30
+    assert "//" not in page
+    for path in linked | schemas:
+        assert (await http.get(path)).is_success, path
 
 
 @pytest.mark.parametrize("name", KINDS)
