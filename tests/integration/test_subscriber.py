@@ -29,7 +29,7 @@ from tests.support.servers import running
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "subscriber" / "subscriber.py"
 AT = datetime(2026, 1, 5, 1, tzinfo=UTC)
-KILLS = 5
+KILLS = 4
 AHEAD = 2000
 """Facts that are said and not yet heard, at most."""
 
@@ -69,7 +69,7 @@ class Subscriber:
 
     def __init__(self, broker: str, folder: Path) -> None:
         self.path, self.log = folder / "todo.sqlite", folder / "subscriber.log"
-        asked = ["--broker", broker, "--database", str(self.path), "--session-ms", "3000"]
+        asked = ["--broker", broker, "--database", str(self.path), "--session-ms", "1500"]
         self.command = [sys.executable, "-I", str(SCRIPT), *asked]
         self.process: subprocess.Popen[bytes] | None = None
 
