@@ -23,6 +23,7 @@ PORTS = {"directory": 8101, "reporting": 8102, "reminders": 8103, "inspection": 
 HOST = "127.0.0.77"
 """A loopback address of its own: whatever else runs on this machine has its ports on another."""
 TREE = {"33", "3303", "330305", "330305101", "330305102"}
+ROLES = ("handler", "leader_in_charge", "head")
 READY_WITHIN = 150.0
 PROJECT = "zeren-test"
 
@@ -72,17 +73,28 @@ class Stack:
             await eventually(is_ready, within=READY_WITHIN, every=0.2)
 
     def import_tree(self, folder: Path) -> None:
-        """Import a few units by the command for it."""
+        """Import a few units, and somebody in each of their posts, by the command for it."""
         with (ROOT / "deploy/embedded/data/divisions-wenzhou.csv").open(encoding="utf-8") as source:
-            rows = list(csv.DictReader(source))
-        file = folder / "units.csv"
-        with file.open("w", encoding="utf-8", newline="") as target:
-            writer = csv.DictWriter(target, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(row for row in rows if row["code"] in TREE)
-        address = f"http://{HOST}:{PORTS['directory']}"
-        options = ["--address", address, "--token", self.token("import", "operator")]
-        run(sys.executable, "-m", "deploy.importing", str(file), *options, more={"PYTHONPATH": str(ROOT)})
+            rows = [row for row in csv.DictReader(source) if row["code"] in TREE]
+        posts = [{"post": f"{code}/{role}"} for code in (row["code"] for row in rows) for role in ROLES]
+        tenures = [post | {"person": f"p-{n}", "from": "2023-01-01"} for n, post in enumerate(posts)]
+        for kind, lines in {"units": rows, "tenures": tenures}.items():
+            file = folder / f"{kind}.csv"
+            with file.open("w", encoding="utf-8", newline="") as target:
+                writer = csv.DictWriter(target, list(lines[0]))
+                writer.writeheader()
+                writer.writerows(lines)
+            self._import(file, kind)
+
+    def _import(self, file: Path, kind: str) -> None:
+        who = (
+            "--address",
+            f"http://{HOST}:{PORTS['directory']}",
+            "--token",
+            self.token("import", "operator"),
+        )
+        command = (sys.executable, "-m", "deploy.importing", str(file), "--kind", kind, *who)
+        run(*command, more={"PYTHONPATH": str(ROOT)})
 
     def token(self, subject: str, *roles: str, unit: str = "33") -> str:
         """Return a token signed with the key among the secrets."""
@@ -122,6 +134,6 @@ LATENESS = "reminders_wakeup_lateness_seconds"
 
 def logs_of(stack: Stack) -> str:
     """Return the last lines of all containers, for a failure."""
-    command = [str(COMPOSE), "-p", PROJECT, "--project-directory", str(ROOT), "logs", "--tail", "40"]
+    command = [str(COMPOSE), "-p", PROJECT, "--project-directory", str(ROOT), "logs", "--tail", "8"]
     environment = {**os.environ, **stack.environment}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
