@@ -42,6 +42,9 @@ test-real: $(DEV) ## run the tests over the wire on Apache Kafka / 在 Apache Ka
 compose-test: $(DEV) ## start docker-compose.yml for real, kill each container, as root / 在 Docker 上测试
 	@$(BIN)/python -m pytest tests/compose --timeout=900 --durations=12 $(ARGS)
 
+bundle: $(DEV) ## pack images and installer for a machine without network / 制作离线安装包
+	@$(BIN)/python -m deploy.stack.bundle $(ARGS)
+
 bench: $(DEV) ## measure / 性能测量
 	@$(BIN)/python -m tests.bench $(ARGS)
 

@@ -52,6 +52,10 @@ class Stack:
         found: list[dict[str, Any]] = json.loads(run("docker", "inspect", f"{PROJECT}-{service}-1"))
         return found[0]
 
+    def is_healthy(self, service: str) -> bool:
+        """Tell whether the engine has seen a container do its work since it was started."""
+        return bool(self.container(service)["State"]["Health"]["Status"] == "healthy")
+
     def kill(self, service: str) -> None:
         """End a container's first process at once; the engine is not told, so it starts it again."""
         os.kill(self.container(service)["State"]["Pid"], signal.SIGKILL)

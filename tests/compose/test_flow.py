@@ -29,6 +29,7 @@ async def test_a_missed_duty_still_climbs_after_a_kill_of(stack: Stack, killed: 
     stack.kill(killed)
 
     await eventually(lambda: stack.container(killed)["State"]["StartedAt"] != began, within=60, every=0.2)
+    await eventually(lambda: stack.is_healthy(killed), within=90, every=0.2)
     await stack.until_ready()
     assert await stack.miss_a_duty(f"after-{killed}") == CLIMB
 
