@@ -11,6 +11,7 @@ from shared.access import Identity
 
 
 def main(
+    *,
     unit: Annotated[str, typer.Option(help="the root of the subtree it reaches / 管辖范围的最高单位")] = "33",
     role: Annotated[
         list[str] | None, typer.Option(help="operator, filer, post:<code>, duties:<kind> / 角色")
@@ -26,7 +27,7 @@ def main(
     folder = keys or data / "keys"
     if not (folder / "private.pem").exists():
         typer.echo(
-            "no key yet: run `make run` or `make secrets` first / 尚无密钥：请先执行 make run 或 make secrets",
+            "no key yet: `make run` or `make secrets` first / 尚无密钥：请先执行 make run 或 make secrets",
             err=True,
         )
         raise typer.Exit(2)
