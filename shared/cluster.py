@@ -1,14 +1,19 @@
 """How the broker is reached: where it is, who asks, whom to believe; secrets stay in their files."""
 
+import asyncio
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from aiokafka.admin import AIOKafkaAdminClient
 from faststream.security import BaseSecurity, SASLScram512
 
 MECHANISM = "SCRAM-SHA-512"
+CLOSED_WITHIN = 1.0
+"""Seconds: where a broker does not answer the goodbye of TLS, the event loop waits for it half a minute."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +72,11 @@ def reached(broker: Broker) -> dict[str, Any]:
     if isinstance(broker, str):
         return {"bootstrap_servers": broker}
     return {"bootstrap_servers": broker.address, **broker.options}
+
+
+async def let_go(client: Any) -> None:
+    """Close one of aiokafka's clients that has nothing under way; its sockets may end a little later."""
+    closing = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSED_WITHIN):
+            await closing()

@@ -32,7 +32,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from contracts.topics import TOPICS
 from shared import ids
 from shared.clock import monotonic
-from shared.cluster import Broker, reached
+from shared.cluster import Broker, let_go, reached
 from shared.relay import BrokerUnavailableError, NoTopicsError, Outbound
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
@@ -131,7 +131,7 @@ async def _connected(client: Any) -> AsyncIterator[Any]:
         await client.start()
         yield client
     finally:
-        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+        await let_go(client)
 
 
 def _kept(name: str) -> dict[str, str]:
@@ -194,7 +194,7 @@ class KafkaOutlet:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         if self._producer is not None:
-            await self._producer.stop()
+            await let_go(self._producer)
 
     async def _look(self) -> None:
         """Keep looking whether the broker still holds the same data."""

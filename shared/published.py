@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from contracts.envelope import Envelope, Said, said_type
 from contracts.topics import PARTITIONS, TOPICS
-from shared.cluster import Broker, reached
+from shared.cluster import Broker, let_go, reached
 from shared.heads import Head
 from shared.relay import BrokerUnavailableError
 from shared.state import Inbound
@@ -136,7 +136,7 @@ class KafkaPublished:
         except (KafkaError, TimeoutError) as error:
             raise BrokerUnavailableError(str(error)) from error
         finally:
-            await consumer.stop()
+            await let_go(consumer)
 
 
 async def _end(consumer: Any, place: TopicPartition, begin: int) -> int:

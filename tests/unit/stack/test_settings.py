@@ -1,5 +1,6 @@
 """How a service is told the way to broker and database, and that the example tells all of it."""
 
+import asyncio
 import inspect
 import ssl
 from pathlib import Path
@@ -13,7 +14,7 @@ from deploy.stack.environment import EXAMPLE, OURS, example
 from deploy.stack.secrets import make_secrets
 from services.reminders.settings import RemindersSettings
 from shared.clock import real_now
-from shared.cluster import Cluster, reached
+from shared.cluster import Cluster, let_go, reached
 from shared.kafka import new_broker
 from shared.settings import Settings
 
@@ -63,6 +64,25 @@ def test_the_subscribers_are_told_the_same_as_the_other_clients(cluster: Cluster
     options = parse_security(new_broker(cluster).specification.security)
 
     assert options == {key: value for key, value in reached(cluster).items() if key != "bootstrap_servers"}
+
+
+async def test_a_broker_that_does_not_say_goodbye_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Waiting:
+        is_left = False
+
+        async def stop(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.is_left = True
+
+    monkeypatch.setattr("shared.cluster.CLOSED_WITHIN", 0.01)
+    client = Waiting()
+
+    async with asyncio.timeout(5):
+        await let_go(client)
+
+    assert client.is_left
 
 
 def test_the_driver_signs_in_only_if_a_user_is_named(tmp_path: Path) -> None:
