@@ -13,13 +13,16 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-header --no-emit-index-url --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help run token import replay test test-real bench faults check contracts mutants fmt lock clean
+.PHONY: help run token import replay secrets env compose-test bundle test test-real bench faults check contracts mutants fmt lock clean
 
 help: ## print the targets / 列出全部目标
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUN) ## play the story on this machine, e.g. ARGS="--once" / 在本机演示
 	@$(BIN)/python -m deploy.embedded $(ARGS)
+
+secrets: $(RUN) ## make the secrets of docker-compose that are missing / 生成 docker-compose 所需密钥
+	@$(BIN)/python -m deploy.stack.secrets $(ARGS)
 
 token: $(RUN) ## print a token for the HTTP interfaces / 签发访问令牌
 	@$(BIN)/python -m deploy.embedded.token $(ARGS)
@@ -35,6 +38,12 @@ test: $(DEV) ## run every test on the embedded servers / 运行全部测试
 
 test-real: $(DEV) ## run the tests over the wire on Apache Kafka / 在 Apache Kafka 上测试
 	@$(BIN)/python -m tests.real $(ARGS)
+
+compose-test: $(DEV) ## start docker-compose.yml for real, kill each container, as root / 在 Docker 上测试
+	@$(BIN)/python -m pytest tests/compose --timeout=900 --durations=12 $(ARGS)
+
+bundle: $(DEV) ## pack images and installer for a machine without network / 制作离线安装包
+	@$(BIN)/python -m deploy.stack.bundle $(ARGS)
 
 bench: $(DEV) ## measure / 性能测量
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -58,6 +67,9 @@ contracts: $(DEV) ## write schemas and AsyncAPI again from the models / 重新�
 
 fmt: $(DEV) ## format and fix what can be fixed / 整理格式
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+env: $(DEV) ## write .env.example again from the settings / 重新生成 .env.example
+	@$(BIN)/python -m deploy.stack.environment
 
 lock: $(DEV) ## write requirements/*.txt again from *.in; ARGS="--upgrade" for newer ones / 锁定依赖
 	cd requirements && ../$(LOCK) $(ARGS) run.in -o run.txt

@@ -14,6 +14,7 @@ from contracts.envelope import Envelope
 from contracts.personal import is_identifier
 from contracts.topics import PARTITIONS, TOPICS
 from shared.again import take_back, writers
+from shared.cluster import Broker, reached
 from shared.erasing import BookHeldError, Ground, UnknownStreamError, Wish, book_of, erase, held
 from shared.erasure import Found
 from shared.heads import Adoption, Head, read_heads, standing
@@ -87,12 +88,11 @@ def _comparable(value: Any) -> Any:
             return value
 
 
-async def trace_story(address: str, story: str) -> list[Envelope]:
+async def trace_story(broker: Broker, story: str) -> list[Envelope]:
     """Return every published fact of a story, from all topics, in the order of their decision."""
     found: dict[str, Envelope] = {}
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=address, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    options = {"enable_auto_commit": False, "auto_offset_reset": "earliest"}
+    consumer = AIOKafkaConsumer(**reached(broker), **options)
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, n) for topic in TOPICS for n in range(PARTITIONS)]
@@ -223,7 +223,7 @@ def _add_remedies(app: typer.Typer, settings: type[Settings]) -> None:
     @app.command()
     def trace(story: str) -> None:
         """Print every fact of a story and what caused it / 倒查."""
-        for envelope in asyncio.run(trace_story(settings().kafka_address, story)):
+        for envelope in asyncio.run(trace_story(settings().kafka, story)):
             when = envelope.time.isoformat(timespec="seconds")
             typer.echo(f"{when}  {envelope.id}  {envelope.type}  <- {envelope.causationid}")
 

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -31,6 +32,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from contracts.topics import TOPICS
 from shared import ids
 from shared.clock import monotonic
+from shared.cluster import Broker, let_go, reached
 from shared.relay import BrokerUnavailableError, NoTopicsError, Outbound
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
@@ -41,6 +43,8 @@ INCARNATION = "zeren-incarnation"
 Of several processes that write one at once the first in the log counts, for all of them.
 """
 BATCH_BYTES = 512 * 1024
+LEFT = (TopicAlreadyExistsError, TopicAuthorizationFailedError)
+"""Why a topic was not made that may well be there."""
 DEAD_LETTERS_KEPT = timedelta(days=366)
 DEAD_LETTER_BYTES = 16 * 1024 * 1024
 """As much as the database takes as one document; Kafka's own limit is 1 MiB as others compressed it."""
@@ -67,28 +71,29 @@ class TopicMismatchError(Exception):
     """A topic has another number of partitions than the contract says."""
 
 
-async def make_topics(address: str, topics: Sequence[str], partitions: int, *, replicas: int = 1) -> str:
+async def make_topics(broker: Broker, topics: Sequence[str], partitions: int, *, replicas: int = 1) -> str:
     """Make the topics that do not exist and return the incarnation of the broker's data.
 
     A topic of the registry is kept as long as the registry says and is never compacted.
 
     Any number of processes may do so at once; all get the same answer.
+    Who may not make topics uses those that somebody else has made.
 
     Raises:
         TopicMismatchError: a topic exists with another number of partitions.
         BrokerUnavailableError: the broker is away, or not ready yet.
     """
     try:
-        async with _connected(AIOKafkaAdminClient(bootstrap_servers=address)) as admin:
+        async with _connected(AIOKafkaAdminClient(**reached(broker))) as admin:
             is_new = await _create(admin, topics, partitions, replicas)
             for topic, found in (await _sizes(admin, topics)).items():
                 if found != partitions:
                     raise TopicMismatchError(f"{topic}: {found}, not {partitions}")
-        known = None if is_new else await read_incarnation(address)
+        known = None if is_new else await read_incarnation(broker)
         if known is None:
-            async with _connected(AIOKafkaProducer(bootstrap_servers=address, acks="all")) as producer:
+            async with _connected(AIOKafkaProducer(**reached(broker), acks="all")) as producer:
                 await producer.send_and_wait(INCARNATION, ids.new_id().encode(), partition=0)
-            known = await read_incarnation(address)
+            known = await read_incarnation(broker)
     except (KafkaError, OSError) as error:
         raise BrokerUnavailableError(repr(error)) from error
     if known is None:
@@ -104,7 +109,7 @@ async def _create(admin: Any, topics: Sequence[str], partitions: int, replicas: 
     answer = await admin.create_topics(wanted)
     codes = {name: code for name, code, *_ in answer.topic_errors}
     for code in codes.values():
-        if code and for_code(code) is not TopicAlreadyExistsError:
+        if code and for_code(code) not in LEFT:
             raise for_code(code)
     return not codes[INCARNATION]
 
@@ -126,7 +131,7 @@ async def _connected(client: Any) -> AsyncIterator[Any]:
         await client.start()
         yield client
     finally:
-        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+        await let_go(client)
 
 
 def _kept(name: str) -> dict[str, str]:
@@ -138,7 +143,7 @@ def _kept(name: str) -> dict[str, str]:
     return {"retention.ms": str(millis), "cleanup.policy": "delete", **larger}
 
 
-async def read_incarnation(address: str) -> str | None:
+async def read_incarnation(broker: Broker) -> str | None:
     """Return the identity of the data that the broker holds; None if it has none yet.
 
     Raises:
@@ -146,14 +151,14 @@ async def read_incarnation(address: str) -> str | None:
     """
     try:
         async with asyncio.timeout(LOOKED_WITHIN):
-            return await _first_incarnation(address)
+            return await _first_incarnation(broker)
     except TimeoutError as error:
         raise KafkaTimeoutError(f"no incarnation within {LOOKED_WITHIN} s") from error
 
 
-async def _first_incarnation(address: str) -> str | None:
+async def _first_incarnation(broker: Broker) -> str | None:
     options: dict[str, Any] = {"enable_auto_commit": False, "fetch_max_wait_ms": 50}
-    async with _connected(AIOKafkaConsumer(bootstrap_servers=address, **options)) as consumer:
+    async with _connected(AIOKafkaConsumer(**reached(broker), **options)) as consumer:
         if INCARNATION not in await consumer.topics():
             return None
         partition = TopicPartition(INCARNATION, 0)
@@ -169,18 +174,17 @@ async def _first_incarnation(address: str) -> str | None:
 class KafkaOutlet:
     """``shared.relay.Outlet`` on aiokafka: batches per partition, acknowledged by all replicas."""
 
-    def __init__(self, address: str) -> None:
-        """Speak to the broker at *address*."""
-        self._address = address
+    def __init__(self, broker: Broker) -> None:
+        """Speak to *broker*."""
+        self._broker = broker
         self._producer: AIOKafkaProducer | None = None
         self._incarnation: str | None = None
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect."""
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._address, acks="all", max_batch_size=BATCH_BYTES
-        )
+        options = {"acks": "all", "max_batch_size": BATCH_BYTES}
+        self._producer = AIOKafkaProducer(**reached(self._broker), **options)
         await self._producer.start()
         self._looking = asyncio.create_task(self._look())
 
@@ -190,14 +194,14 @@ class KafkaOutlet:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         if self._producer is not None:
-            await self._producer.stop()
+            await let_go(self._producer)
 
     async def _look(self) -> None:
         """Keep looking whether the broker still holds the same data."""
         while True:
             await asyncio.sleep(LOOKED_EVERY)
             try:
-                self._incarnation = await read_incarnation(self._address)
+                self._incarnation = await read_incarnation(self._broker)
             except KafkaError:
                 self._incarnation = None
 
@@ -205,7 +209,7 @@ class KafkaOutlet:
         """Return the identity of the broker's data, as it was a moment ago."""
         if self._incarnation is None:
             try:
-                self._incarnation = await read_incarnation(self._address)
+                self._incarnation = await read_incarnation(self._broker)
             except KafkaError as error:
                 raise BrokerUnavailableError(str(error)) from error
             if self._incarnation is None:
@@ -313,17 +317,20 @@ class _Ends:
                 self._on_read(tp[1])
 
 
-def new_broker(address: str) -> KafkaBroker:
+def new_broker(broker: Broker) -> KafkaBroker:
     """Return FastStream's broker for subscribers; topics are never made by themselves."""
-    return KafkaBroker(address, allow_auto_create_topics=False, logger=None)
+    if isinstance(broker, str):
+        return KafkaBroker(broker, allow_auto_create_topics=False, logger=None)
+    options: dict[str, Any] = {"allow_auto_create_topics": False, "logger": None}
+    return KafkaBroker(broker.address, security=broker.security, **options)
 
 
 class KafkaEars:
     """``shared.hearing.Ears`` on FastStream: who makes them subscribes to ``broker`` before they start."""
 
-    def __init__(self, address: str) -> None:
-        """Hear the broker at *address*."""
-        self.broker = new_broker(address)
+    def __init__(self, broker: Broker) -> None:
+        """Hear *broker*."""
+        self.broker = new_broker(broker)
         self._below: Counter[TopicPartition] = Counter()
 
     async def start(self) -> None:

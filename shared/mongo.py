@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from inspect import isawaitable
+from types import MappingProxyType
 from typing import Any, Literal
 
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -13,6 +14,7 @@ from pymongo.errors import (
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
+    OperationFailure,
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
@@ -22,15 +24,19 @@ from shared.ledger import Page, from_document, is_erasure, page_id, to_document
 from shared.store import Document, NotAnErasureError, PageTakenError, StoreUnavailableError
 
 DUPLICATE_KEY = 11000
+THERE_ALREADY = {51002, 51003}
+"""A role, a user of this name exists."""
 LOOKED_UP_AT_ONCE = 200
 """The embedded server compares each document that it finds with every value asked for."""
 Index = Sequence[tuple[str, int]]
 
 
-def connect(uri: str, driver: Literal["motor", "pymongo"] = "motor") -> Any:
+def connect(
+    uri: str, driver: Literal["motor", "pymongo"] = "motor", login: Mapping[str, str] = MappingProxyType({})
+) -> Any:
     """Return a client of the chosen driver; nothing is sent before it is used."""
     make: Any = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
-    return make(uri, tz_aware=True, serverSelectionTimeoutMS=5_000, socketTimeoutMS=20_000)
+    return make(uri, tz_aware=True, serverSelectionTimeoutMS=5_000, socketTimeoutMS=20_000, **login)
 
 
 async def disconnect(client: Any) -> None:
@@ -270,3 +276,20 @@ async def insert_new(collection: Any, documents: Sequence[Document]) -> list[Doc
             known = {e["index"] for e in faults}
             return [document for n, document in enumerate(documents) if n not in known]
     return list(documents)
+
+
+async def ensure(client: Any, user: str, password: str, privileges: Sequence[Mapping[str, Any]]) -> None:
+    """Make a user and the role of its name, or set both again; for whoever may administer the server."""
+    roles = [{"role": user, "db": "admin"}]
+    with _translated():
+        await _made_or_set(client, "Role", user, {"privileges": list(privileges), "roles": []})
+        await _made_or_set(client, "User", user, {"pwd": password, "roles": roles})
+
+
+async def _made_or_set(client: Any, kind: str, name: str, what: Mapping[str, Any]) -> None:
+    try:
+        await client["admin"].command(f"create{kind}", name, **what)
+    except OperationFailure as error:
+        if error.code not in THERE_ALREADY:
+            raise
+        await client["admin"].command(f"update{kind}", name, **what)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from contracts.envelope import Envelope, Said, said_type
 from contracts.topics import PARTITIONS, TOPICS
+from shared.cluster import Broker, let_go, reached
 from shared.heads import Head
 from shared.relay import BrokerUnavailableError
 from shared.state import Inbound
@@ -71,9 +72,9 @@ def heads_in(topic: str, value: bytes, source: str) -> Iterable[Head]:
 class KafkaPublished:
     """``Published`` on Kafka, by explicit offsets and without a group."""
 
-    def __init__(self, address: str, name: str) -> None:
-        """Read what the service of this name has said on the broker at *address*."""
-        self._address = address
+    def __init__(self, broker: Broker, name: str) -> None:
+        """Read what the service of this name has said on *broker*."""
+        self._broker = broker
         self._name = name
         self._source = f"/zeren/{name}"
 
@@ -127,16 +128,15 @@ class KafkaPublished:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[Any]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._address, enable_auto_commit=False, fetch_max_wait_ms=50
-        )
+        options = {"enable_auto_commit": False, "fetch_max_wait_ms": 50}
+        consumer = AIOKafkaConsumer(**reached(self._broker), **options)
         try:
             await consumer.start()
             yield consumer
         except (KafkaError, TimeoutError) as error:
             raise BrokerUnavailableError(str(error)) from error
         finally:
-            await consumer.stop()
+            await let_go(consumer)
 
 
 async def _end(consumer: Any, place: TopicPartition, begin: int) -> int:

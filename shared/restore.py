@@ -27,7 +27,7 @@ async def _adopt(make: Make, who: str, *, since: datetime | None, accept_loss: b
     service, plan = make()
     ready, settings = adopter(service, plan), service.settings
     await service.clock.refresh()
-    await make_topics(settings.kafka_address, topics(), PARTITIONS, replicas=settings.kafka_replicas)
+    await make_topics(settings.kafka, topics(), PARTITIONS, replicas=settings.kafka_replicas)
     results = await ready.adopt(who, since=since, accept_loss=accept_loss)
     return list(told(results, plan.origin))
 

@@ -128,9 +128,9 @@ class Service(Generic[S]):
         self.source = f"/zeren/{name}"
         self.tree = Tree()
         self.heard = Heard()
-        self.client = connect(settings.mongo_uri, settings.mongo_driver)
+        self.client = connect(settings.mongo_uri, settings.mongo_driver, settings.mongo_login)
         self.store = MongoStore(self.client, name)
-        self.published: Published = KafkaPublished(settings.kafka_address, name)
+        self.published: Published = KafkaPublished(settings.kafka, name)
         self.clock: Clock = SystemClock()
         self._story: StoryClock | None = None
         if settings.clock == "story":
@@ -248,7 +248,7 @@ class Service(Generic[S]):
         async for attempt in stamina.retry_context(**WAITS_FOR_THE_WORLD):
             with attempt:
                 await self._prepare()
-        outlet = KafkaOutlet(self.settings.kafka_address)
+        outlet = KafkaOutlet(self.settings.kafka)
         await outlet.start()
         self.relay = Relay(
             self.opened,
@@ -315,7 +315,7 @@ class Service(Generic[S]):
 
     async def _make_topics(self) -> str:
         return await make_topics(
-            self.settings.kafka_address, topics(), PARTITIONS, replicas=self.settings.kafka_replicas
+            self.settings.kafka, topics(), PARTITIONS, replicas=self.settings.kafka_replicas
         )
 
     def _hearing(self, outlet: Outlet) -> Hearing:
@@ -328,7 +328,7 @@ class Service(Generic[S]):
         )
 
     def _listen(self) -> KafkaEars:
-        ears = KafkaEars(self.settings.kafka_address)
+        ears = KafkaEars(self.settings.kafka)
         self._subscribe(ears.broker)
         return ears
 
@@ -375,7 +375,7 @@ class Service(Generic[S]):
             )
 
     def _certainty(self) -> Certainty:
-        return Certainty(self.heard.incarnation, lambda: read_incarnation(self.settings.kafka_address))
+        return Certainty(self.heard.incarnation, lambda: read_incarnation(self.settings.kafka))
 
     def number_for(self, record: Inbound) -> int:
         """Return the book in which a heard record is decided: that of its partition, or the only one."""

@@ -1,0 +1,1 @@
+"""The stack of docker-compose: what its servers are told, made from the registry and the settings."""

@@ -1,0 +1,55 @@
+"""The secrets of the stack: made once, kept, and of use to TLS."""
+
+import ssl
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from deploy.stack.secrets import PASSWORDS, VALID, make_secrets
+from shared.clock import real_now
+
+NOW = real_now()
+
+
+def test_what_is_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "root_mongo_password").write_text("my own")
+    made = make_secrets(tmp_path, NOW)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    assert make_secrets(tmp_path, NOW + timedelta(days=1)) == []
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+    assert "root_mongo_password" not in made
+    assert first["root_mongo_password"] == b"my own"
+
+
+def test_every_password_is_another_and_long(tmp_path: Path) -> None:
+    make_secrets(tmp_path, NOW)
+
+    found = {(tmp_path / name).read_text() for name in PASSWORDS}
+    assert len(found) == len(PASSWORDS)
+    assert min(map(len, found)) >= 40
+
+
+def test_others_on_the_machine_cannot_enter_the_folder(tmp_path: Path) -> None:
+    make_secrets(tmp_path / "new", NOW)
+
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    for name in ("private.pem", "ca.key"):
+        assert (tmp_path / "new" / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["kafka", "admin"])
+def test_key_and_certificate_belong_together_and_to_our_authority(tmp_path: Path, name: str) -> None:
+    make_secrets(tmp_path, NOW)
+    context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+
+    context.load_cert_chain(tmp_path / f"{name}.pem")
+
+    authority = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
+    found = x509.load_pem_x509_certificate((tmp_path / f"{name}.pem").read_bytes())
+    found.verify_directly_issued_by(authority)
+    assert found.not_valid_after_utc == (NOW + VALID).replace(microsecond=0)
+    # The broker's super users are named so: deploy/kafka/server.properties.
+    assert found.subject.rfc4514_string() == f"CN={name}"
