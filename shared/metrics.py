@@ -10,9 +10,15 @@ LATENESS_BUCKETS = (
 
 RECORDS = Counter("zeren_records_total", "Records heard", ["topic", "type", "result"])
 PAGES = Counter("zeren_pages_total", "Pages appended", ["service"])
+FACTS = Counter("zeren_facts_total", "Facts decided by this process, each once", ["service", "type"])
 RELAY_LAG = Gauge("zeren_relay_lag_pages", "Pages not yet said, all books of this process", ["service"])
 STATE_LAG = Gauge("zeren_state_lag_pages", "Pages whose states are not yet written", ["service"])
 OPEN_BOOKS = Gauge("zeren_open_books", "Books that this process writes", ["service"])
+TIMER_BEHIND = Gauge(
+    "zeren_timer_behind_seconds",
+    "Business time by which the earliest moment has passed at which a stream has yet to be woken",
+    ["service"],
+)
 TIMERS_HELD = Gauge(
     "zeren_timers_held", "Streams whose moment has come and that may not speak yet", ["service"]
 )

@@ -419,6 +419,10 @@ class Service(Generic[S]):
         if self.plan.follow is not None:
             self.plan.follow(page)
         metrics.PAGES.labels(self.name).inc()
+        if page.actor == self.actor:
+            types = Counter(event.type for entry in page.entries for event in entry.events)
+            for type_, count in types.items():
+                metrics.FACTS.labels(self.name, type_).inc(count)
         self.relay.nudge()
 
     def _on_lost(self) -> None:
@@ -446,6 +450,7 @@ class Service(Generic[S]):
             metrics.STATE_LAG.labels(self.name).set(sum(book.head - book.applied for book in books))
             if self.timer is not None:
                 metrics.TIMERS_HELD.labels(self.name).set(sum(map(len, self.timer.held.values())))
+                metrics.TIMER_BEHIND.labels(self.name).set(self.timer.behind())
             if self.settings.heads is not None:
                 self._write_heads(books, written)
 

@@ -96,9 +96,18 @@ class Timer:
             if books is None or number in books:
                 held.update(dict.fromkeys(held, 0.0))
 
-    def _pause(self) -> float:
-        now = to_micros(self._clock.now())
+    def behind(self) -> float:
+        """Return by how many seconds of business time the earliest moment not yet served has passed."""
+        left = self._left()
+        return 0.0 if left is None else max(0.0, -left)
+
+    def _left(self) -> float | None:
+        """Return how long it is to the earliest moment at which a stream is to be woken, if there is one."""
         near = min((book.wakes[0][0] for book in self._books() if book.wakes), default=None)
         if near is None:
-            return NAP
-        return min(NAP, max(0.001, timedelta(microseconds=near - now).total_seconds()))
+            return None
+        return timedelta(microseconds=near - to_micros(self._clock.now())).total_seconds()
+
+    def _pause(self) -> float:
+        left = self._left()
+        return NAP if left is None else min(NAP, max(0.001, left))

@@ -4,7 +4,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from services.inspection.adapters.counts import count
 from services.inspection.domain.decide import decide
 from services.inspection.domain.dossier import Dossier, view
 from services.inspection.domain.evolve import evolve
@@ -29,7 +28,6 @@ def build(service: Service[Any]) -> Plan[Any]:
         says=("duties", "inspections"),
         hears={"escalations": on_escalation_event},
         reads_directory=True,
-        tell=count,
         router=routes(service, SHAPE, Calendar()),
         books=1,
         views=([("view.unit", 1)], [("view.is_pending", 1), ("view.unit", 1)]),

@@ -19,7 +19,9 @@ DELIVERY_LATENESS = Histogram(
 NOTICES = Counter(
     "reminders_notices_total", "Notices, by what became of them: told or void", ["kind", "result"]
 )
-FACTS = Counter("reminders_facts_total", "Facts decided", ["type"])
+RAISED = Counter(
+    "reminders_raised_total", "Escalations raised, by levels above the bearer and by line", ["level", "line"]
+)
 SILENT = Gauge(
     "reminders_owner_silence_seconds",
     "Business time by which the oldest due duty waits for its owner",

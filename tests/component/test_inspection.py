@@ -249,14 +249,14 @@ class TestAProposal:
 
     async def test_operators_count_what_became_of_it(self, tmp_path: Path) -> None:
         def counted(kind: type[Fact]) -> float:
-            return REGISTRY.get_sample_value("inspection_facts_total", {"type": kind.type}) or 0.0
+            labels = {"service": "inspection", "type": kind.type}
+            return REGISTRY.get_sample_value("zeren_facts_total", labels) or 0.0
 
         before = counted(InspectionProposed), counted(InspectionDismissed)
         running = await proposed(tmp_path)
         await does(running, f"inspections/{FIRST}/dismissal", reason="a flood")
 
         assert (counted(InspectionProposed), counted(InspectionDismissed)) == (before[0] + 1, before[1] + 1)
-        assert counted(DutyOpened) == 0
 
 
 class TestAPersonDecides:

@@ -9,6 +9,7 @@ import pytest
 
 from shared import timer as timer_module
 from shared.book import Book, BookLostError
+from shared.clock import from_micros
 from shared.decider import Request
 from shared.store import StoreUnavailableError
 from shared.testing.memory import MemoryStore
@@ -92,6 +93,23 @@ async def test_who_has_spoken_is_held_no_more(tower: Tower) -> None:
 
     assert await tower.turn() == []
     assert tower.timer.held == {1: {}, 2: {}}
+
+
+async def test_the_timer_is_behind_by_the_oldest_moment_that_nobody_was_woken_for() -> None:
+    clock = HandClock()
+    book = await a_book(MemoryStore(), clock=clock, window=None)
+    tower = Tower([book], clock)
+    await tower.turn()
+    assert tower.timer.behind() == 0.0
+    await book.handle([Request("b:x", Hear("ask", 0, 1), "ask")])
+    assert tower.timer.behind() == 0.0
+    (due, _), *_ = book.wakes
+
+    clock.moment = from_micros(due) + timedelta(seconds=90)
+    assert tower.timer.behind() == 90.0
+
+    await tower.turn()
+    assert tower.timer.behind() == 0.0
 
 
 async def test_nobody_is_held_in_a_book_that_has_gone_to_another_replica(tower: Tower) -> None:

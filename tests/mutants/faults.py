@@ -1677,4 +1677,25 @@ MUTANTS += [
         "if False:",
         RESTORE,
     ),
+    Mutant(
+        "envelope: words are not quoted",
+        "contracts/envelope.py",
+        '"causationid":{quoted(cause)}',
+        '"causationid":"{cause}"',
+        ("tests/contract/test_envelope.py",),
+    ),
+    Mutant(
+        "envelope: a moment keeps its own zone",
+        "contracts/envelope.py",
+        "to_json(time.astimezone(UTC))",
+        "to_json(time)",
+        ("tests/contract/test_envelope.py",),
+    ),
+    Mutant(
+        "timer: nobody sees how far it is behind",
+        TIMER,
+        "max(0.0, -left)",
+        "0.0",
+        ("tests/component/test_timer.py",),
+    ),
 ]

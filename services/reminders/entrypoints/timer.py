@@ -13,7 +13,7 @@ from contracts.topics import PARTITIONS
 from services.reminders.domain.climb import gate_at
 from services.reminders.domain.ladder import Calendar
 from services.reminders.domain.model import Wake, Watch
-from services.reminders.metrics import FACTS, FAILED, SILENT, WAKEUP_LATENESS
+from services.reminders.metrics import FAILED, RAISED, SILENT, WAKEUP_LATENESS
 from shared.book import Book
 from shared.clock import real_now
 from shared.decider import Request
@@ -81,13 +81,13 @@ class Gate:
         """Observe how late the decisions were, in real seconds."""
         decided_at = real_now()
         for fact in facts:
-            FACTS.labels(fact.type).inc()
             match fact:
                 case ReminderFired():
                     allowed_at = self._service.clock.real(fact.planned_at)
                 case DutyMissed():
                     allowed_at = self._allowed_at(fact.due_at, book, owner)
                 case EscalationRaised():
+                    RAISED.labels(fact.level, fact.line).inc()
                     allowed_at = self._allowed_at(fact.planned_at, book, owner)
                 case _:
                     continue
