@@ -14,7 +14,7 @@ from shared.cluster import Cluster
 class Settings(BaseSettings):
     """What every service is told; a service's own class adds to it and names the prefix."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     mongo_uri: str = Field("mongodb://mongo:27017", description="the database server")
     mongo_driver: Literal["motor", "pymongo"] = Field(

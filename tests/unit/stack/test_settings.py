@@ -31,6 +31,16 @@ def test_a_bare_address_is_reached_without_a_word() -> None:
     assert reached(Settings(kafka_address="localhost:9092").kafka)["security_protocol"] == "PLAINTEXT"
 
 
+def test_a_setting_that_is_left_empty_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KAFKA_CA", "KAFKA_ADDRESS", "HTTP_PORT"):
+        monkeypatch.setenv(f"REMINDERS_{name}", "")
+
+    settings = RemindersSettings()
+
+    assert settings.kafka.ca is None
+    assert settings.kafka.address == "kafka:9092"
+
+
 def test_who_signs_in_does_so_by_scram_over_tls_with_the_password_of_the_file(cluster: Cluster) -> None:
     options = reached(cluster)
 
