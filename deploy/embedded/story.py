@@ -70,6 +70,7 @@ class Story:
         """Import the tree and its tenures, set the schedule, bring the lessons; again, it changes nothing."""
         for n in range(0, len(self.rows), PART):
             await self._import(self.rows[n : n + PART])
+        await self.clock.settle()  # until then reporting need not know the root of the schedule
         year = self.parameters.year
         schedule = {
             "kind": "double-report",
