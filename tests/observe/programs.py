@@ -1,6 +1,7 @@
-"""Prometheus' own programs, which Debian's package `prometheus` brings."""
+"""Prometheus' own programs, which Debian's package `prometheus` brings, and where what they read is."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -20,3 +21,9 @@ def program(name: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(lacking)
     pytest.skip(lacking)
+
+
+def anchors(markdown: str) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.observe.programs import PROMETHEUS, ROOT, RULES, program
+from tests.observe.programs import PROMETHEUS, ROOT, RULES, anchors, program
 
 CASES = Path(__file__).parent / "rules.test.yml"
 ALERTS = {
@@ -21,12 +21,6 @@ ALERTS = {
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
-
-
-def anchors(markdown: str) -> set[str]:
-    """Return the anchors of the headings of a page, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_prometheus_takes_its_settings_and_rules() -> None:
