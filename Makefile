@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-header --no-emit-index-url --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help run token import replay secrets env compose-test bundle test test-real bench faults check contracts mutants fmt lock clean
+.PHONY: help run token import replay secrets env compose-test observe-test bundle test test-real bench faults check contracts mutants fmt lock clean
 
 help: ## print the targets / 列出全部目标
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test-real: $(DEV) ## run the tests over the wire on Apache Kafka / 在 Apache Ka
 
 compose-test: $(DEV) ## start docker-compose.yml for real, kill each container, as root / 在 Docker 上测试
 	@$(BIN)/python -m pytest tests/compose --timeout=900 --durations=12 $(ARGS)
+
+observe-test: $(DEV) ## ask Prometheus every panel and rule while the story runs / 验证面板与告警表达式
+	@$(BIN)/python -m pytest tests/observe $(ARGS)
 
 bundle: $(DEV) ## pack images and installer for a machine without network / 制作离线安装包
 	@$(BIN)/python -m deploy.stack.bundle $(ARGS)

@@ -190,6 +190,7 @@ class Service(Generic[S]):
     def take(self, plan: Plan[S]) -> None:
         """Put the parts of a plan together; nothing runs yet."""
         self.plan = plan
+        metrics.begin(self.name, books=plan.books, says=plan.says, hears=plan.hears)
         self.timer: Timer | None = None
         self.shelf: Shelf[S] = Shelf(
             make=self.make_book,
