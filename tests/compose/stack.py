@@ -43,9 +43,7 @@ class Stack:
 
     def start(self) -> None:
         """Start what can be run here; Grafana and Alertmanager have no stand-in."""
-        is_watched = (ROOT / "deploy" / "prometheus" / "prometheus.yml").exists()
-        watching = ("prometheus",) if is_watched else ()
-        self.compose("up", "--detach", "--wait", "--no-build", *PORTS, *watching)
+        self.compose("up", "--detach", "--wait", "--no-build", *PORTS, "prometheus")
 
     def container(self, service: str) -> dict[str, Any]:
         """Return what the engine knows of a container."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.compose.images import ROOT
 from tests.compose.stack import LATENESS, PORTS, Stack
 from tests.support.eventually import eventually
 
@@ -34,9 +33,6 @@ async def test_a_missed_duty_still_climbs_after_a_kill_of(stack: Stack, killed: 
     assert await stack.miss_a_duty(f"after-{killed}") == CLIMB
 
 
-@pytest.mark.skipif(
-    not (ROOT / "deploy/prometheus/prometheus.yml").exists(), reason="Prometheus is not configured yet"
-)
 async def test_prometheus_learns_of_the_lateness(stack: Stack) -> None:
     await stack.miss_a_duty("measured")
     asked = ("exec", "-T", "prometheus", "promtool", "query", "instant", "http://127.0.0.1:9090")
