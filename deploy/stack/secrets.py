@@ -31,7 +31,8 @@ def make_secrets(folder: Path, now: datetime) -> list[str]:
     The folder is closed to others; its files are not, since the users inside the containers read them.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    before = {path.name for path in folder.iterdir()}
+    # A file that is empty was being made when somebody was killed.
+    before = {path.name for path in folder.iterdir() if path.stat().st_size}
     make_keys(folder)
     for name in PASSWORDS:
         if name not in before:
@@ -44,15 +45,18 @@ def make_secrets(folder: Path, now: datetime) -> list[str]:
 
 
 def _make_certificates(folder: Path, now: datetime) -> None:
-    """Make an authority, and what it signs: the broker's certificate and the administrator's."""
+    """Make an authority, and what it signs: the broker's certificate and the administrator's.
+
+    The authority's own certificate comes last: once it is there, all is there.
+    """
     authority = ec.generate_private_key(ec.SECP256R1())
     (folder / "ca.key").write_text(_private(authority))
-    root = _signed("zeren", authority, "zeren", authority, now)
-    (folder / "ca.pem").write_text(_public(root))
     for name in ("kafka", "admin"):
         key = ec.generate_private_key(ec.SECP256R1())
         signed = _signed(name, key, "zeren", authority, now)
         (folder / f"{name}.pem").write_text(_private(key) + _public(signed))
+    root = _signed("zeren", authority, "zeren", authority, now)
+    (folder / "ca.pem").write_text(_public(root))
 
 
 def _signed(

@@ -24,6 +24,31 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     assert first["root_mongo_password"] == b"my own"
 
 
+@pytest.mark.parametrize(
+    "killed_at", ["ca.key", "kafka.pem", "admin.pem", "ca.pem", PASSWORDS[0], PASSWORDS[-1]]
+)
+def test_what_was_being_made_at_a_kill_is_made_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    write = Path.write_text
+
+    def killed(path: Path, text: str) -> int:
+        if path.name == killed_at:
+            path.touch()
+            raise KeyboardInterrupt
+        return write(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_secrets(tmp_path, NOW)
+
+    make_secrets(tmp_path, NOW)
+
+    assert all(path.stat().st_size for path in tmp_path.iterdir())
+    assert {*PASSWORDS, "ca.pem", "kafka.pem", "admin.pem"} <= {path.name for path in tmp_path.iterdir()}
+
+
 def test_every_password_is_another_and_long(tmp_path: Path) -> None:
     make_secrets(tmp_path, NOW)
 
