@@ -127,11 +127,11 @@ class TestAdopt:
         store: Any = restored.service.store
         first = len(pages_in(restored)) + 1
 
-        await adopt(restored, who="wang.li")
+        await adopt(restored, who="clerk-7")
 
         pages = await store.read_pages(BOOK, range(first, first + 2))
-        assert {page.actor.split(" ")[0] for page in pages} == {"adopt:wang.li"}
-        assert [entry.cause for page in pages for entry in page.entries] == ["adopt:wang.li"]
+        assert {page.actor.split(" ")[0] for page in pages} == {"adopt:clerk-7"}
+        assert [entry.cause for page in pages for entry in page.entries] == ["adopt:clerk-7"]
 
     @pytest.mark.parametrize(
         ("effect", "survived"),
