@@ -36,6 +36,7 @@ from shared.cluster import Broker, let_go, reached
 from shared.relay import BrokerUnavailableError, NoTopicsError, Outbound
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
+from shared.tasks import end
 
 INCARNATION = "zeren-incarnation"
 """The first record here, written when the topics are made, names the data that the broker holds.
@@ -191,8 +192,7 @@ class KafkaOutlet:
     async def stop(self) -> None:
         """Disconnect."""
         if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+            await end([self._looking])
         if self._producer is not None:
             await let_go(self._producer)
 

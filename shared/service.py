@@ -47,6 +47,7 @@ from shared.shelf import Shelf, why_behind
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
 from shared.table import DirectoryTable
+from shared.tasks import end
 from shared.timer import Timer, Wake
 
 S = TypeVar("S")
@@ -57,8 +58,6 @@ FLUSHED_EVERY = 1.0
 TURN = 0.0005
 """Seconds after which a thread lets another one run."""
 DRAINED_WITHIN = 10.0
-CANCELLED_AGAIN_AFTER = 0.5
-"""Seconds of real time."""
 CLOCK_READ_EVERY = timedelta(milliseconds=200)
 """Who moves the hurried clock asks every process how far it is, and lets it read the clock by that."""
 WAITS_FOR_THE_WORLD: dict[str, Any] = {
@@ -577,14 +576,6 @@ class Service(Generic[S]):
         await outlet.stop()
         await disconnect(self.client)
         log.info("stopped")
-
-
-async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Cancel tasks until they have ended: a driver may take a cancellation for a lost connection, once."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=CANCELLED_AGAIN_AFTER)
 
 
 def tune() -> None:

@@ -23,6 +23,7 @@ from deploy.embedded.servers import (
 from shared.kafka import make_topics
 from shared.relay import BrokerUnavailableError
 from shared.service import topics
+from shared.tasks import end
 
 SERVICES = {"directory": 8101, "reporting": 8102, "reminders": 8103, "inspection": 8104, "scoring": 8105}
 """Each service and the port on which it likes to be found."""
@@ -125,8 +126,7 @@ class Stack:
     async def stop_services(self) -> None:
         """Stop the services: each says what it has to say, writes its states and ends."""
         if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+            await end([self._watch])
         await asyncio.gather(*(service.stop() for service in self.services.values()))
 
     async def stop(self) -> None:

@@ -1,8 +1,10 @@
 """A broker that is not ready yet, or not there: Kafka is that for seconds, the embedded one for none."""
 
+import asyncio
 import gc
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from contracts.topics import PARTITIONS
 from deploy.embedded.servers import HOST, free_port
-from shared.kafka import _sizes, make_topics, read_incarnation
+from shared import kafka
+from shared.kafka import KafkaOutlet, _sizes, make_topics, read_incarnation
 from shared.relay import BrokerUnavailableError
 
 
@@ -56,3 +59,41 @@ async def test_who_looks_for_a_broker_that_is_away_leaves_nothing_open(nobody: s
         gc.collect()
 
     assert [str(warning.message) for warning in left] == []
+
+
+class Producer:
+    """Speaks to nobody."""
+
+    def __init__(self, **_: object) -> None:
+        """Know no broker."""
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+
+async def test_an_outlet_stops_though_its_look_at_the_broker_swallows_a_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_looking = asyncio.Event()
+
+    async def read(_: object) -> str:
+        """Take a cancellation as aiokafka does: for that of a task it waits for while it closes."""
+        if is_looking.is_set():
+            await asyncio.Event().wait()
+        is_looking.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "the same"
+
+    monkeypatch.setattr(kafka, "read_incarnation", read)
+    monkeypatch.setattr(kafka, "LOOKED_EVERY", 0.0)
+    monkeypatch.setattr(kafka, "AIOKafkaProducer", Producer)
+    outlet = KafkaOutlet("nobody:9092")
+    await outlet.start()
+    await is_looking.wait()
+
+    async with asyncio.timeout(5):
+        await outlet.stop()

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from contracts.topics import PARTITIONS
 from services.reminders.app import build
-from shared import service as service_module
+from shared import tasks
 from shared.clock import MICROSECOND
 from tests.support.reminders import DUE, OPENED_AT, a_duty, a_village
 from tests.support.running import Running
@@ -54,7 +54,7 @@ async def test_a_batch_and_a_tick_are_one_line_each_and_hold_no_text_of_a_fact(t
 async def test_a_job_whose_driver_takes_its_cancellation_for_a_lost_connection_ends_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service_module, "CANCELLED_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(tasks, "CANCELLED_AGAIN_AFTER", 0.01)
     lost = 0
 
     async def job() -> None:
@@ -69,6 +69,6 @@ async def test_a_job_whose_driver_takes_its_cancellation_for_a_lost_connection_e
 
     jobs = [asyncio.ensure_future(job())]
     await asyncio.sleep(0)
-    await service_module.end(jobs)
+    await tasks.end(jobs)
 
     assert (jobs[0].cancelled(), lost) == (True, 3)

@@ -1698,4 +1698,11 @@ MUTANTS += [
         "0.0",
         ("tests/component/test_timer.py",),
     ),
+    Mutant(
+        "an outlet that stops tells its look at the broker once",
+        "shared/kafka.py",
+        "await end([self._looking])",
+        "self._looking.cancel(), await asyncio.gather(self._looking, return_exceptions=True)",
+        ("tests/component/test_kafka.py",),
+    ),
 ]

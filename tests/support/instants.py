@@ -11,7 +11,7 @@ from shared.consumer import Heard, Intake
 from shared.decider import Request
 from shared.ids import partition_of
 from shared.relay import Relay
-from shared.service import end
+from shared.tasks import end
 from shared.testing.memory import MemoryBroker, MemoryConsumer, MemoryDatabase, MemoryOutlet, MemoryStore
 from tests.support.kit import PARTITIONS, HandClock
 from tests.support.toy import Chimed, Counted, Hear, Noted, Rang, on_a, stream_of_a, toy
