@@ -125,17 +125,24 @@ def encode(fact: Fact, *, source: str, sequence: int, time: datetime, correlatio
 
     Written from a template, as it is done once per decision: half of the time of a dictionary.
     """
-    subject, type_ = fact.subject, fact.type
+    subject, (before, behind) = quoted(fact.subject), _constants(fact.type, source)
     return (
         (
-            f'{{"specversion":"1.0","id":{quoted(f"{subject}/{sequence}")},"source":{quoted(source)}'
-            f',"type":"{type_}","subject":{quoted(subject)},"time":{_written(time)}'
-            f',"datacontenttype":"application/json","dataschema":"schemas/{type_}.json"'
-            f',"correlationid":{quoted(correlation)},"causationid":{quoted(cause)},"sequence":{sequence}'
+            f'{{"specversion":"1.0","id":{subject[:-1]}/{sequence}",{before}{subject},"time":{_written(time)}'
+            f'{behind}{quoted(correlation)},"causationid":{quoted(cause)},"sequence":{sequence}'
             f',"unit":{quoted(getattr(fact, "unit", ""))},"data":'
         ).encode()
         + fact.__pydantic_serializer__.to_json(fact)
         + b"}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _constants(type_: str, source: str) -> tuple[str, str]:
+    """Return what stands before the subject, and behind the time, in each envelope of a type."""
+    return (
+        f'"source":{quoted(source)},"type":"{type_}","subject":',
+        f',"datacontenttype":"application/json","dataschema":"schemas/{type_}.json","correlationid":',
     )
 
 

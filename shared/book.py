@@ -23,6 +23,8 @@ PROBE = 64
 """Pages are found by asking for this many numbers at once: a range over ``_id`` may scan."""
 
 FLUSHED_AT_ONCE = 500
+LEAVING = 100
+"""Entries of a page that leave in one turn of the event loop; deciding, which holds it, keeps the rest back."""
 WINDOW = timedelta(minutes=10)
 WINDOW_LIMIT = 50_000
 FAR = to_micros(datetime(9999, 1, 1, tzinfo=UTC))
@@ -243,7 +245,8 @@ class Book(Generic[S]):
                     await inserting
                     inserting = asyncio.ensure_future(self._put(drafts, entries, unproven, outcomes))
                     ahead, unproven, number = drafts, [], number + 1
-                await asyncio.sleep(0)
+                for _ in range(1 + len(part) // LEAVING):
+                    await asyncio.sleep(0)
             await inserting
         finally:
             await asyncio.gather(inserting, return_exceptions=True)

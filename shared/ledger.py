@@ -71,13 +71,13 @@ def digest(  # noqa: PLR0917 in the order in which it is hashed
     events: Sequence[Event],
 ) -> bytes:
     """Return the salted digest of an entry: with salt and bodies erased it still stands in the chain."""
-    h = hashlib.sha256(salt)
-    h.update(to_json((stream, version, cause, correlation, source)))
+    # The lengths come first: else bytes could be moved from one event to the next, unnoticed.
+    heads, values = [], [salt]
     for topic, type_, key, value, reason in events:
-        # The length comes first: else bytes could be moved from one event to the next, unnoticed.
-        h.update(to_json((topic, type_, key, reason, len(value))))
-        h.update(value)
-    return h.digest()
+        heads.append((topic, type_, key, reason, len(value)))
+        values.append(value)
+    values.insert(1, to_json((stream, version, cause, correlation, source, heads)))
+    return hashlib.sha256(b"".join(values)).digest()
 
 
 def is_erased(entry: Entry) -> bool:
@@ -150,7 +150,10 @@ def seal(  # noqa: PLR0917 in the order of a page
 
 def weigh(events: Sequence[Event]) -> int:
     """Return how many bytes an entry of these events adds to a page, about."""
-    return sum([len(event.value) for event in events]) + 400
+    weight = 400
+    for event in events:
+        weight += len(event.value)
+    return weight
 
 
 def parts(entries: Sequence[Entry], most: int = MAX_ENTRIES) -> Iterable[Sequence[Entry]]:

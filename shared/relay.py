@@ -15,6 +15,8 @@ from shared.ledger import Page
 from shared.store import Store, StoreUnavailableError
 
 PAGES_AT_ONCE = 8
+GATHERED = 0.005
+"""Seconds: pages that come while others are being said are said together, in larger batches."""
 SOON = timedelta(seconds=0.1)
 MARKED_EVERY = 1.0
 """Seconds between two writings of a mark: what was said since then is said again after a crash."""
@@ -110,6 +112,8 @@ class Relay:
             try:
                 if not await self.say_pages():
                     await self._rest()
+                elif all(book.head - book.said < PAGES_AT_ONCE for book in self._books()):
+                    await asyncio.sleep(GATHERED)
             except (BrokerUnavailableError, StoreUnavailableError):
                 await asyncio.sleep(0.5)
 

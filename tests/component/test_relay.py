@@ -1,10 +1,17 @@
 """When a relay says that it has said all."""
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
 import pytest
 
 from contracts.envelope import Envelope
 from shared import relay as relay_module
+from shared.relay import PAGES_AT_ONCE, Outbound, Relay
+from shared.tasks import end
 from shared.testing.memory import MemoryBroker, MemoryStore
+from tests.support.eventually import eventually
 from tests.support.kit import a_book, a_relay, a_request
 
 
@@ -44,3 +51,52 @@ async def test_said_comes_soon_after_the_last_page_of_a_burst_and_else_every_so_
             found.append(step / 100)
 
     assert found == pytest.approx(said_at, abs=0.011)
+
+
+@asynccontextmanager
+async def counted(relay: Relay) -> AsyncIterator[list[int]]:
+    """Let a relay run, and count what it says at once."""
+    sent: list[int] = []
+    say = relay._outlet.send
+
+    async def send(records: Sequence[Outbound]) -> None:
+        facts = sum(record.key is not None for record in records)
+        if facts:
+            sent.append(facts)
+        await say(records)
+
+    relay._outlet.send = send  # type: ignore[method-assign]
+    running = asyncio.ensure_future(relay.run())
+    try:
+        yield sent
+    finally:
+        await end([running])
+
+
+async def test_pages_that_come_while_others_are_said_are_said_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "GATHERED", 0.5)
+    store, broker = MemoryStore(), MemoryBroker(1)
+    book = await a_book(store)
+    for n in range(PAGES_AT_ONCE + 1):
+        await book.handle([a_request(cause=f"before-{n}")])
+    async with counted(a_relay(book, store, broker)) as sent:
+        await eventually(lambda: sent, every=0.0)
+        for n in range(3):
+            await book.handle([a_request(cause=f"meanwhile-{n}")])
+            await asyncio.sleep(0.01)
+        await eventually(lambda: book.said == book.head)
+
+    # The page that the writer begins with holds nothing to say.
+    assert sent == [PAGES_AT_ONCE - 1, 5]
+
+
+async def test_a_relay_that_is_a_long_way_behind_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "GATHERED", 60.0)
+    store, broker = MemoryStore(), MemoryBroker(1)
+    book = await a_book(store)
+    for n in range(3 * PAGES_AT_ONCE):
+        await book.handle([a_request(cause=f"ask-{n}")])
+    async with counted(a_relay(book, store, broker)) as sent:
+        await eventually(lambda: sum(sent) >= 3 * PAGES_AT_ONCE - 1)
