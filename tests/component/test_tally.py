@@ -14,7 +14,8 @@ from tests.support.running import Running
 
 MAIN, OTHER = a_duty(), a_duty().model_copy(update={"duty": "other", "line": Line.SUPERVISION})
 OLDEST = "reminders_oldest_open_escalation_seconds"
-LATER = a_duty(due_at=DUE + timedelta(days=1)).model_copy(update={"duty": "later"})
+LATER = [a_duty(due_at=DUE + timedelta(days=1)).model_copy(update={"duty": f"later {n}"}) for n in range(6)]
+"""In several books, so that the oldest is not by chance the last to be found."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ async def counted(running: Running) -> dict[str, float]:
 async def watching(tmp_path: Path) -> Running:
     running = await Running("reminders", build, tmp_path, OPENED_AT).start()
     await running.hears(*a_village().facts)
-    await running.hears(MAIN, OTHER, LATER)
+    await running.hears(MAIN, OTHER, *LATER)
     return running
 
 
@@ -53,15 +54,15 @@ async def test_open_escalations_are_counted_where_they_stand_until_somebody_acts
     assert await counted(running) == {"0 main": 0, "0 supervision": 0}
 
     await running.until(at("2026-02-04 09:00"))
-    assert await counted(running) == {"0 main": 2, "0 supervision": 1}
+    assert await counted(running) == {"0 main": 7, "0 supervision": 1}
     await running.until(at("2026-02-06 09:00"))
-    assert await counted(running) == {"0 main": 0, "0 supervision": 0, "1 main": 2, "1 supervision": 1}
+    assert await counted(running) == {"0 main": 0, "0 supervision": 0, "1 main": 7, "1 supervision": 1}
 
     await running.hears(DutyFulfilled(duty=MAIN.duty, unit="village", fulfilled_at=running.clock.moment))
-    assert await counted(running) == {"0 main": 0, "0 supervision": 0, "1 main": 1, "1 supervision": 1}
+    assert await counted(running) == {"0 main": 0, "0 supervision": 0, "1 main": 6, "1 supervision": 1}
 
     await running.until(at("2027-01-01 09:00"))
-    assert sum((await counted(running)).values()) == 2
+    assert sum((await counted(running)).values()) == 7
 
 
 async def test_the_oldest_open_escalation_is_as_old_as_its_due_moment(tmp_path: Path) -> None:
