@@ -14,6 +14,7 @@ from contracts.envelope import Envelope
 from contracts.personal import is_identifier
 from contracts.topics import PARTITIONS, TOPICS
 from shared.again import take_back, writers
+from shared.clock import real_now
 from shared.cluster import Broker, reached
 from shared.erasing import BookHeldError, Ground, UnknownStreamError, Wish, book_of, erase, held
 from shared.erasure import Found
@@ -25,6 +26,7 @@ from shared.service import Plan, Service
 from shared.settings import Settings
 from shared.state import Record, Shape
 from shared.store import Store
+from shared.verified import note_verified
 
 
 async def verify_books(
@@ -150,6 +152,7 @@ async def _run(make: Make) -> None:
 async def _verify(make: Make) -> tuple[int, list[Fault], list[tuple[str, Adoption]]]:
     service, plan = make()
     count, faults = await verify_books(service.store, plan.books, read_heads(service.settings.heads))
+    await note_verified(service.store, plan.books, faults, real_now())
     return count, faults, await adoptions_of(service.store, plan.books)
 
 

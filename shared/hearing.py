@@ -1,7 +1,7 @@
 """What a process hears with: subscribers to one incarnation of the broker's data, made anew for the next."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -25,6 +25,9 @@ class Ears(Protocol):
 
     async def rewind(self) -> None:
         """Go back to the beginning of a partition that ends before what was read of it."""
+
+    async def lag(self) -> Mapping[str, int]:
+        """Return how many records of each topic are not read yet, as of the last fetch."""
 
 
 class Hearing:
@@ -70,6 +73,10 @@ class Hearing:
         async with self._turn:
             self._is_wanted = False
             await self._put_down()
+
+    async def lag(self) -> Mapping[str, int]:
+        """Return how many records of each topic are not read yet; of none while the broker is not heard."""
+        return {} if self._ears is None else await self._ears.lag()
 
     async def watch(self) -> None:
         """Look every so often what the broker holds, until cancelled."""

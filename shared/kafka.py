@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -353,16 +353,27 @@ class KafkaEars:
         A broker that has lost only some records keeps its incarnation, and may answer that there is
         nothing new until it holds as many as were read: the next ones would be passed over unread.
         """
-        for subscriber in self.broker.subscribers:
-            consumer: Any = getattr(subscriber, "consumer", None)
-            if consumer is not None:
-                await rewind(consumer, self._below)
+        for consumer in self._consumers():
+            await rewind(consumer, self._below)
+
+    async def lag(self) -> Mapping[str, int]:
+        """Return how many records of each topic are not read yet, as of the last fetch of each partition."""
+        behind: Counter[str] = Counter()
+        for consumer in self._consumers():
+            for place in consumer.assignment():
+                behind[place.topic] += max(0, await _left(consumer, place) or 0)
+        return behind
+
+    def _consumers(self) -> Iterator[Any]:
+        found = (getattr(subscriber, "consumer", None) for subscriber in self.broker.subscribers)
+        return (consumer for consumer in found if consumer is not None)
 
 
 async def rewind(consumer: Any, below: Counter[TopicPartition]) -> None:
     """Count how often in a row a partition ended *below* our position; then read it from its start."""
     for place in consumer.assignment():
-        if not await _is_below(consumer, place):
+        left = await _left(consumer, place)
+        if left is None or left >= 0:
             del below[place]
             continue
         below[place] += 1
@@ -373,16 +384,16 @@ async def rewind(consumer: Any, below: Counter[TopicPartition]) -> None:
             log.warning("partition_read_again", topic=place.topic, partition=place.partition)
 
 
-async def _is_below(consumer: Any, place: TopicPartition) -> bool:
-    """Tell whether a partition ends before our position, as far as is known."""
+async def _left(consumer: Any, place: TopicPartition) -> int | None:
+    """Return how many records of a partition lie before us, None if that is not known."""
     try:
         end = consumer.highwater(place)
         if end is None:
-            return False
+            return None
         async with asyncio.timeout(POSITION_WITHIN):
-            return bool(await consumer.position(place) > end)
+            return int(end - await consumer.position(place))
     except (IllegalStateError, TimeoutError):
-        return False
+        return None
 
 
 def subscribe(

@@ -17,12 +17,42 @@ PAGES = Counter("zeren_pages_total", "Pages appended", ["service"])
 FACTS = Counter("zeren_facts_total", "Facts decided by this process, each once", ["service", "type"])
 RELAY_LAG = Gauge("zeren_relay_lag_pages", "Pages not yet said, all books of this process", ["service"])
 STATE_LAG = Gauge("zeren_state_lag_pages", "Pages whose states are not yet written", ["service"])
+MARKS = Gauge(
+    "zeren_marks_pages",
+    "Page numbers of all books of this process added up: decided (head), with states written, said",
+    ["service", "mark"],
+)
+SAID_PAGES = Counter("zeren_said_pages_total", "Pages said by this process", ["service"])
+CONSUMER_LAG = Gauge(
+    "zeren_consumer_lag_records",
+    "Records of a topic, Said among them, that this process has not read yet, as of its last fetch",
+    ["service", "topic"],
+)
+PARKED = Gauge(
+    "zeren_parked_streams",
+    "Streams that wait behind a dead letter, in the books of this process",
+    ["service"],
+)
+VERIFIED = Gauge(
+    "zeren_verified_timestamp_seconds",
+    "When the book of this process that was verified longest ago was, in seconds since 1970; 0 for never",
+    ["service"],
+)
+VERIFY_FAULTS = Gauge(
+    "zeren_verify_faults", "Faults found when the books of this process were last verified", ["service"]
+)
+LOOP_LAG = Gauge(
+    "zeren_loop_lag_seconds", "How late a sleep ended at worst, in the last quarter of a minute", ["service"]
+)
 BOOKS = Gauge("zeren_books", "Books that the service has, whoever writes them", ["service"])
 OPEN_BOOKS = Gauge("zeren_open_books", "Books that this process writes", ["service"])
 TIMER_BEHIND = Gauge(
     "zeren_timer_behind_seconds",
     "Business time by which the earliest moment has passed at which a stream has yet to be woken",
     ["service"],
+)
+TIMER_DUE = Gauge(
+    "zeren_timer_due_streams", "Streams whose moment has come and that are yet to be woken", ["service"]
 )
 TIMERS_HELD = Gauge(
     "zeren_timers_held", "Streams whose moment has come and that may not speak yet", ["service"]

@@ -155,6 +155,14 @@ class MongoStore:
             )
         return found
 
+    async def count_parked(self, books: Collection[int]) -> int:
+        """Return how many stored states of these books hold dead letters."""
+        count = 0
+        with _translated():
+            for book in books:
+                count += await self.states.count_documents({"book": book, "letters": {"$gt": 0}})
+        return count
+
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book."""
         with _translated():
@@ -186,9 +194,29 @@ class MongoStore:
         sums = {name: {"$sum": f"${field}"} for name, field in _named(fields).items()}
         pipeline = [{"$match": dict(where)}, {"$group": {"_id": f"${by}", **sums}}]
         with _translated():
-            asked = self.states.aggregate(pipeline)
-            rows = await (await asked if isawaitable(asked) else asked).to_list(None)
+            rows = await self._gathered(pipeline)
         return {row["_id"]: {field: row[name] for name, field in _named(fields).items()} for row in rows}
+
+    async def tally_states(
+        self, where: Mapping[str, Any], by: str, least: str
+    ) -> dict[tuple[int, str], tuple[int, int]]:
+        """Return how many states an indexed query finds in each book for each value of *by*.
+
+        Beside the number stands the smallest value of *least* among them.
+        """
+        group = {
+            "_id": {"book": "$book", "by": f"${by}"},
+            "count": {"$sum": 1},
+            "least": {"$min": f"${least}"},
+        }
+        with _translated():
+            rows = await self._gathered([{"$match": dict(where)}, {"$group": group}])
+        return {(row["_id"]["book"], row["_id"]["by"]): (row["count"], row["least"]) for row in rows}
+
+    async def _gathered(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+        asked = self.states.aggregate(pipeline)
+        found: list[Document] = await (await asked if isawaitable(asked) else asked).to_list(None)
+        return found
 
     async def newest_at(self, book: int) -> int:
         """Return the moment of a book's newest page in microseconds, 0 if it has none."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from contracts.envelope import Fact, Said, encode_said, older
 from contracts.topics import FACTS
+from shared import metrics
 from shared.book import Book
 from shared.clock import Clock, monotonic
 from shared.ids import partition_of
@@ -162,6 +163,7 @@ class Relay:
             if self._tell is not None:
                 await self._tell(book, pages)
             book.said = pages[-1].number
+            metrics.SAID_PAGES.labels(self._source.rpartition("/")[2]).inc(len(pages))
             while book.tail and book.tail[0].number <= book.said:
                 book.tail.popleft()
         self._fresh_at = monotonic()

@@ -38,6 +38,7 @@ from shared.kafka import (
     subscribe,
 )
 from shared.ledger import Page
+from shared.measuring import Lateness, pause_after, tell
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
 from shared.published import KafkaPublished, Origin, Published
 from shared.reasons import told
@@ -49,6 +50,7 @@ from shared.store import StoreUnavailableError
 from shared.table import DirectoryTable
 from shared.tasks import end
 from shared.timer import Timer, Wake
+from shared.verified import tell_verified
 
 S = TypeVar("S")
 YOUNG, MIDDLE, OLD = 200_000, 20, 100
@@ -98,6 +100,8 @@ class Plan(Generic[S]):
     """Called with the numbers of the books for which somebody was heard to have said all."""
     follow: Callable[[Page], None] | None = None
     """Sees every page of every book it writes, from the first one on, each once and in order."""
+    count: Callable[[Collection[int]], Awaitable[None]] | None = None
+    """Counts every now and then, by indexed queries, what only it knows of the books of these numbers."""
     distance: int = 0
     """How many pages its stored states may be behind: 0 writes them with the request."""
     views: Sequence[Index] = ()
@@ -292,6 +296,7 @@ class Service(Generic[S]):
         yield self.relay.run()
         yield self._flush_often()
         yield self._measure_often()
+        yield self._count_often()
         yield self.hearing.watch()
         if self.timer is not None:
             yield self.timer.run()
@@ -442,17 +447,30 @@ class Service(Generic[S]):
 
     async def _measure_often(self) -> None:
         written: dict[int, int] = {}
+        lateness = Lateness()
         while True:
-            await asyncio.sleep(1)
+            metrics.LOOP_LAG.labels(self.name).set(await lateness.over_a_second())
             books = list(self.opened())
-            metrics.OPEN_BOOKS.labels(self.name).set(len(books))
-            metrics.RELAY_LAG.labels(self.name).set(sum(book.head - book.said for book in books))
-            metrics.STATE_LAG.labels(self.name).set(sum(book.head - book.applied for book in books))
-            if self.timer is not None:
-                metrics.TIMERS_HELD.labels(self.name).set(sum(map(len, self.timer.held.values())))
-                metrics.TIMER_BEHIND.labels(self.name).set(self.timer.behind())
+            tell(self.name, books, self.timer)
+            for topic, records in (await self.hearing.lag()).items():
+                metrics.CONSUMER_LAG.labels(self.name, topic).set(records)
             if self.settings.heads is not None:
                 self._write_heads(books, written)
+
+    async def _count_often(self) -> None:
+        while True:
+            began = monotonic()
+            with suppress(StoreUnavailableError):
+                await self.count()
+            await asyncio.sleep(pause_after(monotonic() - began))
+
+    async def count(self) -> None:
+        """Count in the database what operators want to know of the books that this process writes."""
+        numbers = [book.number for book in self.opened()]
+        metrics.PARKED.labels(self.name).set(await self.store.count_parked(numbers))
+        await tell_verified(self.name, self.store, numbers)
+        if self.plan.count is not None:
+            await self.plan.count(numbers)
 
     def _write_heads(self, books: Iterable[Book[S]], written: dict[int, int]) -> None:
         """Append the heads that moved to the file outside the database (lesson 15)."""

@@ -50,6 +50,9 @@ class Store(Protocol):
     async def parked(self, book: int, limit: int) -> list[Document]:
         """Return a book's stored states that hold dead letters."""
 
+    async def count_parked(self, books: Collection[int]) -> int:
+        """Return how many stored states of these books hold dead letters."""
+
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book: ``applied``, ``said``, ``incarnation``."""
 

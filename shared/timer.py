@@ -32,6 +32,7 @@ class Timer:
         self.held: dict[int, dict[str, float]] = {}
         """Per book the streams that are to be tried again, and when (real seconds)."""
         self._turns = 0
+        self._at_hand = 0
 
     @property
     def is_busy(self) -> bool:
@@ -66,15 +67,19 @@ class Timer:
     async def _turn(self, book: Book[Any]) -> None:
         held = self.held.setdefault(book.number, {})
         again = [stream for stream, at in held.items() if at <= monotonic()]
-        streams = dict.fromkeys([*again, *await book.due(self._clock.now())])
+        due = await book.due(self._clock.now())
+        streams = dict.fromkeys([*again, *due])
         if not streams:
             return
         began = monotonic()
+        self._at_hand += len(due)
         try:
             waiting = set(await self._wake(book, list(streams)))
         except BaseException:
             held.update(dict.fromkeys(streams, 0.0))
             raise
+        finally:
+            self._at_hand -= len(due)
         for stream in streams:
             if stream in waiting:
                 held[stream] = monotonic() + AGAIN_AFTER if stream in held else 0.0
@@ -100,6 +105,12 @@ class Timer:
         """Return by how many seconds of business time the earliest moment not yet served has passed."""
         left = self._left()
         return 0.0 if left is None else max(0.0, -left)
+
+    def due(self) -> int:
+        """Return how many streams' moment has come that were not let speak yet; who is held was."""
+        now = to_micros(self._clock.now())
+        late = (book for book in self._books() if book.wakes and book.wakes[0][0] <= now)
+        return self._at_hand + sum(moment <= now for book in late for moment, _ in book.wakes)
 
     def _left(self) -> float | None:
         """Return how long it is to the earliest moment at which a stream is to be woken, if there is one."""

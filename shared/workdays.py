@@ -71,6 +71,10 @@ class Calendar:
         """Tell whether a moment lies beyond the published days, and may move when the next year is."""
         return moment.astimezone(ZoneInfo(zone)).date() > self.workdays.covered_until
 
+    def days_left(self, moment: datetime, zone: str) -> int:
+        """Return how many more days are published after that of a moment; less than none beyond them."""
+        return (self.workdays.covered_until - moment.astimezone(ZoneInfo(zone)).date()).days
+
     def _moment(self, due_at: datetime, count: int, step: timedelta, at: time, zone: str) -> datetime:
         if count < 1:
             raise ValueError(f"not a number of working days: {count}")

@@ -23,6 +23,8 @@ PASSWORDS = (
     *(f"{user}_mongo_password" for user in ("root", *MONGO_USERS)),
     "grafana_password",
 )
+WEBHOOK = "alert_webhook"
+"""The address that Alertmanager calls: nobody but the operator knows it, and an empty file calls nobody."""
 
 
 def make_secrets(folder: Path, now: datetime) -> list[str]:
@@ -32,7 +34,8 @@ def make_secrets(folder: Path, now: datetime) -> list[str]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A file that is empty was being made when somebody was killed.
-    before = {path.name for path in folder.iterdir() if path.stat().st_size}
+    before = {path.name for path in folder.iterdir() if path.stat().st_size or path.name == WEBHOOK}
+    (folder / WEBHOOK).touch()
     make_keys(folder)
     for name in PASSWORDS:
         if name not in before:
@@ -98,6 +101,9 @@ def main(*, folder: Annotated[Path, typer.Option(help="where they are kept / 存
     """生成尚缺的密钥和口令 / Make the secrets that are missing."""
     made = make_secrets(folder, real_now().astimezone(UTC))
     typer.echo(f"{len(made)} made in {folder} / 已在 {folder} 生成 {len(made)} 个")
+    if not (folder / WEBHOOK).read_text().strip():
+        typer.echo(f"alerts call nobody: write the address of a webhook into {folder / WEBHOOK}")
+        typer.echo(f"告警不会通知任何人：请将 webhook 地址写入 {folder / WEBHOOK}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from contracts.topics import PARTITIONS
 from services.reminders.adapters.notices import NoticeList
+from services.reminders.adapters.tally import VIEWS, Tally, view
 from services.reminders.domain.decide import decide
 from services.reminders.domain.evolve import evolve, wake_at
 from services.reminders.domain.model import FACTS, Watch
@@ -27,7 +28,7 @@ def _wake_micros(watch: Watch) -> int | None:
 
 
 SHAPE: Shape[Watch] = Shape(
-    initial=Watch, evolve=evolve, adapter=TypeAdapter(Watch), facts=FACTS, wake_at=_wake_micros
+    initial=Watch, evolve=evolve, adapter=TypeAdapter(Watch), facts=FACTS, wake_at=_wake_micros, view=view
 )
 
 
@@ -46,6 +47,8 @@ def build(service: Service[Any]) -> Plan[Any]:
         wake=Gate(service, calendar, own.patience).wake,
         tell=notices.tell,
         on_start=notices.make_indexes,
+        count=Tally(service, calendar).count,
+        views=VIEWS,
         router=routes(service, notices.read, calendar),
         books=PARTITIONS,
         distance=own.distance,

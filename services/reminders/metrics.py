@@ -22,6 +22,19 @@ NOTICES = Counter(
 RAISED = Counter(
     "reminders_raised_total", "Escalations raised, by levels above the bearer and by line", ["level", "line"]
 )
+OPEN = Gauge(
+    "reminders_open_escalations",
+    "Missed duties that nobody has ended yet, by the level above the bearer that was told and by line",
+    ["level", "line"],
+)
+OLDEST_OPEN = Gauge(
+    "reminders_oldest_open_escalation_seconds",
+    "Business time since the due moment of the oldest of them, 0 without any",
+    ["level", "line"],
+)
+CALENDAR_LEFT = Gauge(
+    "reminders_calendar_left_days", "Days after today whose holidays and make-up days are published"
+)
 SILENT = Gauge(
     "reminders_owner_silence_seconds",
     "Business time by which the oldest due duty waits for its owner",

@@ -112,6 +112,11 @@ class MemoryStore:
         states = self.database.states.values()
         return [dict(one) for one in states if one["book"] == book and one.get("letters", 0) > 0][:limit]
 
+    async def count_parked(self, books: Collection[int]) -> int:
+        """Return how many stored states of these books hold dead letters."""
+        states = self.database.states.values()
+        return sum(one["book"] in books and one.get("letters", 0) > 0 for one in states)
+
     async def marks(self, book: int) -> Mapping[str, Any]:
         """Return the marks of a book."""
         await self._pause("marks")

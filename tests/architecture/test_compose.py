@@ -8,7 +8,7 @@ import yaml
 
 from deploy.stack.environment import OF_COMPOSE, OURS
 from deploy.stack.rights import KAFKA_USERS, MONGO_USERS, SERVICES
-from deploy.stack.secrets import PASSWORDS
+from deploy.stack.secrets import PASSWORDS, WEBHOOK
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -38,7 +38,17 @@ def test_a_container_gets_only_its_own_secrets() -> None:
 
 def test_what_signs_is_in_no_container_and_every_secret_that_is_used_is_made() -> None:
     used = set().union(*map(secrets_of, COMPOSE["services"]))
-    assert used == COMPOSE["secrets"].keys() == {*PASSWORDS, *PEM}
+    assert used == COMPOSE["secrets"].keys() == {*PASSWORDS, *PEM, WEBHOOK}
+
+
+def test_the_webhook_of_alerts_is_read_where_docker_compose_puts_it_and_can_be_reached_from_there() -> None:
+    settings = yaml.safe_load((ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text())
+    (receiver,) = settings["receivers"]
+    assert [one["url_file"] for one in receiver["webhook_configs"]] == [f"/run/secrets/{WEBHOOK}"]
+    assert settings["route"]["receiver"] == receiver["name"]
+    assert secrets_of("alertmanager") == {WEBHOOK}
+    on = COMPOSE["services"]["alertmanager"]["networks"]
+    assert any(not (COMPOSE["networks"][name] or {}).get("internal") for name in on)
 
 
 def test_what_a_container_is_told_is_a_setting_of_its_service() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from services.reminders.app import build
 from shared.clock import MICROSECOND
 from shared.consumer import Heard
 from shared.hearing import Hearing
-from shared.kafka import BELOW_FOR, Certainty, rewind
+from shared.kafka import BELOW_FOR, Certainty, KafkaEars, rewind
 from shared.relay import BrokerUnavailableError, NoTopicsError
 from shared.table import DirectoryTable
 from shared.testing.memory import MemoryOutlet
@@ -77,6 +79,9 @@ class SceneEars:
 
     async def rewind(self) -> None:
         pass
+
+    async def lag(self) -> Mapping[str, int]:
+        return {"duties": 3}
 
 
 async def test_a_broker_that_is_away_and_comes_back_as_it_was_is_heard_on() -> None:
@@ -175,6 +180,34 @@ async def test_a_partition_that_ends_before_what_was_read_of_it_is_read_again(
         assert consumer.at == 15
         await rewind(consumer, below)
     assert consumer.at == read_from
+
+
+@pytest.mark.parametrize(
+    ("consumers", "lag"),
+    [
+        ([], {}),
+        ([Consumer(15, None)], {"t": 0}),
+        ([Consumer(15, 15)], {"t": 0}),
+        ([Consumer(15, 18)], {"t": 3}),
+        ([Consumer(15, 18), Consumer(2, 4)], {"t": 5}),
+        ([Consumer(15, 18), Consumer(15, 14)], {"t": 3}),
+    ],
+)
+async def test_what_lies_between_the_position_and_the_end_of_each_partition_is_the_lag_of_its_topic(
+    consumers: list[Consumer], lag: dict[str, int]
+) -> None:
+    ears = KafkaEars("nobody:9092")
+    begun = [SimpleNamespace(consumer=consumer) for consumer in consumers]
+    ears.broker = SimpleNamespace(subscribers=[SimpleNamespace(), *begun])  # type: ignore[assignment]
+
+    assert await ears.lag() == lag
+
+
+async def test_who_does_not_hear_the_broker_tells_no_lag() -> None:
+    scene = Scene()
+    assert await scene.hearing.lag() == {}
+    await scene.hearing.start()
+    assert await scene.hearing.lag() == {"duties": 3}
 
 
 async def test_a_partition_that_ended_too_early_for_a_moment_is_read_on() -> None:

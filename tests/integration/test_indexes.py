@@ -15,6 +15,7 @@ from contracts.duties import Line
 from deploy.embedded.keys import make_token
 from services.inspection.app import build as build_inspection
 from services.reminders.adapters.notices import NoticeList
+from services.reminders.app import build as build_reminders
 from services.reporting.app import build as build_reporting
 from services.scoring.adapters.sums import Sums
 from services.scoring.app import build as build_scoring
@@ -172,6 +173,41 @@ async def test_the_queries_of_the_kit_are_indexed(store: MongoStore, ear: Ear) -
     await store.release(0, "one")
 
     assert {collection for collection, _ in ear.asked} == {"pages", "states", "marks", "owners"}
+    assert await unindexed(store, ear) == []
+
+
+async def test_what_is_counted_every_now_and_then_is_found_by_an_index(
+    settings: Settings, store: MongoStore, ear: Ear
+) -> None:
+    """Of three hundred watches each third is open and each hundredth parked."""
+    service = a_service(settings, store)
+    plan: Plan[Any] = build_reminders(service)
+    await store.make_indexes(plan.views)
+    await store.write_states(
+        [
+            {
+                "_id": f"d{n}",
+                "book": n % 12,
+                "page": 1,
+                "wake_at": n,
+                "view": {"open": f"{n % 2}/main", "due_at": 1_000 + n} if n % 3 == 0 else {},
+                **({"letters": 2} if n % 100 == 0 else {}),
+            }
+            for n in range(300)
+        ]
+    )
+    ear.asked.clear()
+
+    assert await store.count_parked(range(12)) == 3
+    assert await store.count_parked([1, 2]) == 0
+    assert plan.count is not None
+    await plan.count(range(12))
+    await plan.count([3])
+
+    tally = await store.tally_states({"view.open": {"$gt": ""}}, "view.open", "view.due_at")
+    assert sum(count for count, _ in tally.values()) == 100
+    assert tally[3, "1/main"] == (25, 1_003)
+    assert {collection for collection, _ in ear.asked} == {"states"}
     assert await unindexed(store, ear) == []
 
 

@@ -1,5 +1,6 @@
 """What the kit does on a broker: topics as agreed, all said in order, and said again if need be."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from shared.ids import partition_of
 from shared.kafka import (
     BATCH_BYTES,
     INCARNATION,
+    KafkaEars,
     KafkaOutlet,
     TopicMismatchError,
     make_topics,
@@ -58,6 +60,36 @@ async def a_topic(address: str) -> str:
     name = f"t-{ids.new_id()}"
     await make_topics(address, [name], PARTITIONS)
     return name
+
+
+async def test_what_lies_on_a_topic_and_was_not_read_yet_is_its_lag(broker_address: str) -> None:
+    """A batch is a thousand records at most; the first one is not applied before the test says so."""
+    name = await a_topic(broker_address)
+    await put(broker_address, name, 3, [(b"k", b"%d" % n) for n in range(1_500)])
+    ears, is_free, errors = KafkaEars(broker_address), asyncio.Event(), list[Exception]()
+
+    async def apply(records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
+        await is_free.wait()
+        return {(record.topic, record.partition): record.offset + 1 for record in records}
+
+    async def lag() -> int:
+        return (await ears.lag())[name]
+
+    async def is_behind() -> bool:
+        return 500 <= await lag() < 1_500
+
+    async def has_read_all() -> bool:
+        return await lag() == 0
+
+    subscribe(ears.broker, [name], apply=apply, stop=errors.append, group=None, partitions=PARTITIONS)
+    await ears.start()
+    try:
+        await eventually(is_behind)
+        is_free.set()
+        await eventually(has_read_all)
+    finally:
+        await ears.stop()
+    assert errors == []
 
 
 async def test_every_topic_of_the_registry_is_made_with_its_partitions(another_broker: str) -> None:

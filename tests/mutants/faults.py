@@ -26,7 +26,90 @@ class Mutant(NamedTuple):
 INSTANTS = ("tests/component/test_instants.py",)
 """The tests that must catch what only a kill at one instant shows."""
 
+TALLY, TALLIED = "services/reminders/adapters/tally.py", ("tests/component/test_tally.py",)
+MEASURING, MEASURED = "shared/measuring.py", ("tests/component/test_measuring.py",)
+
 MUTANTS = [
+    Mutant(
+        "an escalation that reached the top is no longer open",
+        "services/reminders/domain/standing.py",
+        "{Status.CLIMBING, Status.EXHAUSTED}",
+        "{Status.CLIMBING}",
+        ("tests/unit/reminders/test_standing.py", *TALLIED),
+    ),
+    Mutant(
+        "an open escalation stands at the rung that found nobody",
+        "services/reminders/domain/standing.py",
+        "max(watch.spoken, 0)",
+        "max(watch.rung, 0)",
+        ("tests/unit/reminders/test_standing.py",),
+    ),
+    Mutant(
+        "each replica counts the open escalations of all",
+        TALLY,
+        "if book in books:",
+        "if books or book:",
+        TALLIED,
+    ),
+    Mutant(
+        "the youngest open escalation is told for the oldest", TALLY, "min(oldest, due_at)", "due_at", TALLIED
+    ),
+    Mutant(
+        "what is no longer open is told for ever",
+        TALLY,
+        "self._places |= found.keys()",
+        "self._places = found.keys()",
+        TALLIED,
+    ),
+    Mutant(
+        "the calendar's days are counted by the date elsewhere",
+        "shared/workdays.py",
+        "(self.workdays.covered_until - moment.astimezone(ZoneInfo(zone)).date()).days",
+        "(self.workdays.covered_until - moment.date()).days",
+        TALLIED,
+    ),
+    Mutant(
+        "records that a partition has lost are taken off the lag of others",
+        "shared/kafka.py",
+        "max(0, await _left(consumer, place) or 0)",
+        "await _left(consumer, place) or 0",
+        ("tests/component/test_hearing.py",),
+    ),
+    Mutant(
+        "the book that was verified last is told for the one that waits longest",
+        "shared/verified.py",
+        "moment = min(",
+        "moment = max(",
+        MEASURED,
+    ),
+    Mutant(
+        "only the last lateness of the event loop is told",
+        MEASURING,
+        "return max(self._worst)",
+        "return self._worst[-1]",
+        MEASURED,
+    ),
+    Mutant(
+        "dead letters are counted for streams",
+        MEMORY,
+        """return sum(one["book"] in books and one.get("letters", 0) > 0 for one in states)""",
+        """return sum(one.get("letters", 0) for one in states if one["book"] in books)""",
+        MEASURED,
+    ),
+    Mutant(
+        "who is just being woken is not due",
+        TIMER,
+        "return self._at_hand + sum(",
+        "return sum(",
+        MEASURED,
+    ),
+    Mutant(
+        "pages that were said are counted once a turn",
+        RELAY,
+        ".inc(len(pages))",
+        ".inc()",
+        MEASURED,
+    ),
     Mutant(
         "a schedule opens years after its last one",
         "services/reporting/domain/decide.py",

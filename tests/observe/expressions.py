@@ -14,6 +14,8 @@ DASHBOARDS = {
     for path in sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 }
 _COMPARED = re.compile(r" (==|!=|<=|>=|<|>) ")
+_MATCHED = re.compile(r"[{,]\s*(\w+)\s*(?:=~|!=|!~|=)")
+_GROUPED = re.compile(r"\bby \(([^)]*)\) \(")
 _METRIC = re.compile(r"\b(?:up\b|(?:zeren|reminders|scoring|process)[_:][\w:]+)")
 
 
@@ -36,6 +38,35 @@ def expressions() -> dict[str, str]:
 
 
 def misspelt(expression: str) -> Iterator[str]:
-    """Return the expression once for each metric that it names, with that name wrong."""
-    for name in _METRIC.finditer(expression):
-        yield f"{expression[: name.end()]}x{expression[name.end() :]}"
+    """Return the expression once for each metric and each label that it names, with that name wrong."""
+    ends = [name.end() for name in _METRIC.finditer(expression)]
+    ends += [label.end(1) for label in _MATCHED.finditer(expression)]
+    for group in _GROUPED.finditer(expression):
+        ends += [group.start(1) + label.end() for label in re.finditer(r"\w+", group[1])]
+    for end in ends:
+        yield f"{expression[:end]}x{expression[end:]}"
+
+
+def grouped(expression: str) -> Iterator[tuple[str, set[str]]]:
+    """Return each part of an expression that is added up by labels, and these labels.
+
+    Prometheus answers a grouping by a label that nobody has, and leaves the label out.
+    """
+    for group in _GROUPED.finditer(expression):
+        start = re.search(r"\w+ $", expression[: group.start()])
+        assert start is not None, expression
+        depth, end = 1, group.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(expression[end], 0)
+            end += 1
+        yield expression[start.start() : end], set(re.findall(r"\w+", group[1]))
+
+
+def legends() -> dict[str, tuple[str, set[str]]]:
+    """Return by its place each expression whose legend names labels, and these labels."""
+    return {
+        f"{name}/{panel['title']}/{target['refId']}": (target["expr"], labels)
+        for name, panel in panels()
+        for target in panel["targets"]
+        if (labels := set(re.findall(r"{{(\w+)}}", target["legendFormat"])))
+    }

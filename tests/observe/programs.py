@@ -1,4 +1,4 @@
-"""Prometheus' own programs, which Debian's package `prometheus` brings, and where what they read is."""
+"""The programs of Prometheus and Alertmanager, as Debian brings them, and where what they read is."""
 
 import os
 import re
@@ -12,12 +12,12 @@ PROMETHEUS = ROOT / "deploy" / "prometheus"
 RULES = PROMETHEUS / "rules" / "zeren.yml"
 
 
-def program(name: str) -> str:
+def program(name: str, package: str = "prometheus") -> str:
     """Return the path of a program; without it the test is skipped, and fails in CI."""
-    found = shutil.which(name)
+    found = shutil.which(name) or shutil.which(f"prometheus-{name}")
     if found is not None:
         return found
-    lacking = f"not installed (Debian: prometheus): {name} / 未安装：{name}"
+    lacking = f"not installed (Debian: {package}): {name} / 未安装：{name}"
     if os.environ.get("CI") == "true":
         pytest.fail(lacking)
     pytest.skip(lacking)

@@ -41,7 +41,7 @@ def test_no_alert_is_without_both_cases() -> None:
 
 def moved(expression: str, by: Callable[[float], float]) -> str:
     """Return an expression whose thresholds are others."""
-    return re.sub(r"([>=]) ([\d.]+)\b", lambda found: f"{found[1]} {by(float(found[2]))}", expression)
+    return re.sub(r"([<>=]) ([\d.]+)\b", lambda found: f"{found[1]} {by(float(found[2]))}", expression)
 
 
 @pytest.mark.parametrize("alert", ALERTS)

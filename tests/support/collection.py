@@ -91,3 +91,13 @@ class MemoryCollection:
     def find(self, where: Mapping[str, Any]) -> MemoryCursor:
         """Return what a query finds."""
         return MemoryCursor([dict(one) for one in self.documents.values() if matches(one, where)])
+
+
+def tallied(documents: Iterable[Document], by: str, least: str) -> dict[tuple[int, str], tuple[int, int]]:
+    """Return how many documents each book has for each value of one field, and the least value of another."""
+    found: dict[tuple[int, str], tuple[int, int]] = {}
+    for document in documents:
+        key, value = (document["book"], _at(document, by)), _at(document, least)
+        count, smallest = found.get(key, (0, value))
+        found[key] = count + 1, min(smallest, value)
+    return found

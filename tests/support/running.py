@@ -36,7 +36,7 @@ from shared.testing.memory import (
     no_pause,
 )
 from shared.timer import Timer
-from tests.support.collection import MemoryCollection, matches, sums
+from tests.support.collection import MemoryCollection, matches, sums, tallied
 from tests.support.kit import HandClock
 
 Build = Callable[[Service[Any]], Plan[Any]]
@@ -87,6 +87,13 @@ class Store(MemoryStore):
     ) -> dict[str, dict[str, int]]:
         """Return the sums of fields over the states that a query finds, for each value of another field."""
         return sums((one for one in self.database.states.values() if matches(one, where)), by, fields)
+
+    async def tally_states(
+        self, where: Mapping[str, Any], by: str, least: str
+    ) -> dict[tuple[int, str], tuple[int, int]]:
+        """Return how many states a query finds, by book and the value of a field, and another's least."""
+        found = [one for one in self.database.states.values() if matches(one, where)]
+        return tallied(found, by, least)
 
 
 class Others:

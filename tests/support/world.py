@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -124,6 +124,9 @@ class WorldEars:
 
     async def rewind(self) -> None:
         pass
+
+    async def lag(self) -> Mapping[str, int]:
+        return {}
 
 
 @dataclass

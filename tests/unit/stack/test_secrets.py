@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from deploy.stack.secrets import PASSWORDS, VALID, make_secrets
+from deploy.stack.secrets import PASSWORDS, VALID, WEBHOOK, main, make_secrets
 from shared.clock import real_now
 
 NOW = real_now()
@@ -45,7 +45,7 @@ def test_what_was_being_made_at_a_kill_is_made_by_the_next_run(
 
     make_secrets(tmp_path, NOW)
 
-    assert all(path.stat().st_size for path in tmp_path.iterdir())
+    assert all(path.stat().st_size for path in tmp_path.iterdir() if path.name != WEBHOOK)
     assert {*PASSWORDS, "ca.pem", "kafka.pem", "admin.pem"} <= {path.name for path in tmp_path.iterdir()}
 
 
@@ -63,6 +63,21 @@ def test_others_on_the_machine_cannot_enter_the_folder(tmp_path: Path) -> None:
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     for name in ("private.pem", "ca.key"):
         assert (tmp_path / "new" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_whoever_has_not_said_whom_alerts_call_is_told_so_in_both_languages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(folder=tmp_path)
+    told = capsys.readouterr().out
+    assert (tmp_path / WEBHOOK).read_bytes() == b""
+    assert "alerts call nobody" in told
+    assert "告警不会通知任何人" in told
+
+    (tmp_path / WEBHOOK).write_text("http://duty.example/alerts\n")
+    main(folder=tmp_path)
+    assert WEBHOOK not in capsys.readouterr().out
+    assert (tmp_path / WEBHOOK).read_text() == "http://duty.example/alerts\n"
 
 
 @pytest.mark.parametrize("name", ["kafka", "admin"])
