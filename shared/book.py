@@ -24,7 +24,7 @@ PROBE = 64
 
 FLUSHED_AT_ONCE = 500
 LEAVING = 100
-"""Entries of a page that leave in one turn of the event loop; deciding, which holds it, keeps the rest back."""
+"""Entries of a page that leave in a turn of the event loop; deciding, which holds it, keeps the rest back."""
 WINDOW = timedelta(minutes=10)
 WINDOW_LIMIT = 50_000
 FAR = to_micros(datetime(9999, 1, 1, tzinfo=UTC))
