@@ -94,7 +94,6 @@ class Gate:
             WAKEUP_LATENESS.labels(fact.type).observe(max(0.0, (decided_at - allowed_at).total_seconds()))
 
     def _allowed_at(self, planned_at: datetime, book: int, owner: str) -> datetime:
-        """Return the later of a moment and the arrival of the Said that allowed to speak of it."""
-        said = self._service.heard.arrived_at("duties", book, owner, planned_at)
-        moment = self._service.clock.real(planned_at)
-        return moment if said is None else max(moment, said)
+        """Return when the owner first had said all before a moment, which is behind it."""
+        through = self._service.heard.first_through("duties", book, owner, planned_at)
+        return self._service.clock.real(planned_at if through is None else through)
