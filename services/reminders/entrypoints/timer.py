@@ -85,10 +85,10 @@ class Gate:
                 case ReminderFired():
                     allowed_at = self._service.clock.real(watch.allowed_at(fact.planned_at))
                 case DutyMissed():
-                    allowed_at = self._allowed_at(watch.allowed_at(fact.due_at), book, watch.owner)
+                    allowed_at = self._allowed_at(fact.due_at, book, watch.owner)
                 case EscalationRaised():
                     RAISED.labels(fact.level, fact.line).inc()
-                    allowed_at = self._allowed_at(watch.allowed_at(fact.planned_at), book, watch.owner)
+                    allowed_at = self._allowed_at(fact.planned_at, book, watch.owner)
                 case _:
                     continue
             WAKEUP_LATENESS.labels(fact.type).observe(max(0.0, (decided_at - allowed_at).total_seconds()))
