@@ -5,18 +5,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx
 import pytest
-import yaml
 
-from deploy.embedded.servers import HOST, Server, free_port
-from deploy.embedded.supervisor import SERVICES
 from shared.clock import real_now
-from tests.observe.expressions import expressions, misspelt
-from tests.observe.programs import PROMETHEUS, RULES, program
+from tests.observe.draw import draw
+from tests.observe.expressions import DASHBOARDS, expressions, misspelt
+from tests.observe.programs import program
+from tests.observe.watching import Played, Watcher, configured, prometheus
 from tests.support.eventually import eventually
 from tests.support.servers import running
 
@@ -25,34 +23,9 @@ TOWNSHIP = "330305202"
 Ask = Callable[[str], bool]
 
 
-def configured(folder: Path, data: Path) -> Path:
-    """Write the shipped settings for the services of a run, with a look each second and nobody to alert."""
-    addresses = json.loads((data / "addresses.json").read_text())
-    settings = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    del settings["alerting"]
-    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings["rule_files"] = [str(RULES)]
-    (job,) = settings["scrape_configs"]
-    job["static_configs"] = [{"targets": [urlsplit(addresses[name]).netloc for name in SERVICES]}]
-    path = folder / "prometheus.yml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def prometheus(folder: Path, settings: Path) -> Server:
-    port = free_port()
-    options = (
-        ("config.file", settings),
-        ("storage.tsdb.path", folder / "tsdb"),
-        ("web.listen-address", f"{HOST}:{port}"),
-    )
-    command = [program("prometheus"), *(f"--{name}={value}" for name, value in options)]
-    return Server("prometheus", port, command, b"GET /-/ready HTTP/1.0\r\n\r\n", folder / "prometheus.log")
-
-
 @pytest.fixture(scope="module")
-def is_answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Play the story under the eyes of Prometheus; tell whether an expression ever gave a number."""
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Play the story under the eyes of Prometheus."""
     program("prometheus")
     folder = tmp_path_factory.mktemp("observed")
     data, began = folder / "data", real_now().timestamp()
@@ -60,10 +33,11 @@ def is_answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     with (folder / "story.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as story:
         try:
             wait_for(data / "addresses.json", story)
-            with running(prometheus(folder, configured(folder, data))) as server:
+            settings = configured(folder, json.loads((data / "addresses.json").read_text()), every="1s")
+            with running(prometheus(folder, settings)) as server:
                 assert story.wait(300) == 0, (folder / "story.log").read_text()
-                with httpx.Client(base_url=f"http://{server.address}", timeout=20) as client:
-                    yield lambda expression: has_numbers(client, expression, began)
+                with closing(Watcher(server.address)) as watcher:
+                    yield Played(watcher, began, real_now().timestamp())
         finally:
             story.terminate()
 
@@ -73,12 +47,12 @@ def wait_for(path: Path, story: subprocess.Popen[bytes]) -> None:
     assert story.poll() is None
 
 
-def has_numbers(client: httpx.Client, expression: str, began: float) -> bool:
-    """Tell whether an expression had at least one series with a number since a moment."""
-    when = {"start": began, "end": real_now().timestamp(), "step": 1}
-    answer = client.get("/api/v1/query_range", params={"query": expression, **when}).json()
-    assert answer["status"] == "success", (expression, answer)
-    return any(value != "NaN" for series in answer["data"]["result"] for _, value in series["values"])
+@pytest.fixture(scope="module")
+def is_answered(played: Played) -> Ask:
+    """Tell whether an expression ever gave a number."""
+    return lambda expression: any(
+        value != "NaN" for series in played.series(expression) for _, value in series["values"]
+    )
 
 
 def test_every_expression_of_every_dashboard_and_rule_has_a_series(is_answered: Ask) -> None:
@@ -90,3 +64,16 @@ def test_a_wrong_name_anywhere_is_noticed(is_answered: Ask) -> None:
     wrong = [one for asked in expressions().values() for one in misspelt(asked)]
     assert len(wrong) >= len(expressions())
     assert [one for one in wrong if is_answered(one)] == []
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_panel_can_be_drawn_from_what_prometheus_answers(
+    name: str, played: Played, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """`--draw FOLDER` keeps the pictures: look at them after each change of a dashboard."""
+    folder = Path(request.config.getoption("--draw") or tmp_path)
+
+    marks = draw(DASHBOARDS[name], played, folder / f"{name}.png")
+
+    assert (folder / f"{name}.png").stat().st_size > 0
+    assert [title for title, count in marks.items() if count == 0] == []
