@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from tests.observe.watching import Played
 
 Series = tuple[str, list[float], list[float]]
 """Its name in the legend, the moments at which it has a number, and those numbers."""
-COLUMNS, INCHES = 24, 0.75
-"""Of Grafana's grid: its width, and how large one cell is drawn."""
+DAY, COLUMNS, INCHES = 86400, 24, 0.75
+"""Seconds; and of Grafana's grid its width, and how large one cell is drawn."""
 COLOURS = ["#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9", "#37872d", "#fade2a"]
 THRESHOLDS = {"green": "#37872d", "orange": "#ff780a", "red": "#e02f44"}
 
@@ -37,7 +37,7 @@ def draw(board: dict[str, Any], played: Played, path: Path) -> dict[str, int]:
         axes.set_title(_words(panel["title"]), family=fonts, loc="left", size=11)
         found = [one for target in panel["targets"] for one in _series(target, played)]
         marks[panel["title"]] = KINDS[panel["type"]](axes, panel["fieldConfig"]["defaults"], found)
-        for text in axes.findobj(lambda artist: hasattr(artist, "set_fontfamily")):
+        for text in axes.findobj(Text):
             text.set_fontfamily(fonts)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
@@ -96,9 +96,14 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, ZoneInfo("Asia/Shanghai"))
 
 
+def _days(times: Sequence[float]) -> list[float]:
+    """Return moments as days."""
+    return [at / DAY for at in times]
+
+
 def _lines(axes: Axes, defaults: dict[str, Any], found: Sequence[Series]) -> int:
     for n, (name, times, values) in enumerate(found):
-        axes.plot([_moment(at) for at in times], values, label=name, color=COLOURS[n % len(COLOURS)])
+        axes.plot(_days(times), values, label=name, color=COLOURS[n % len(COLOURS)])
     low, high = axes.get_ylim()
     if custom := defaults.get("custom", {}).get("thresholdsStyle", {}):
         assert custom["mode"] == "line"
@@ -107,7 +112,7 @@ def _lines(axes: Axes, defaults: dict[str, Any], found: Sequence[Series]) -> int
     axes.set_ylim(defaults.get("min", low), defaults.get("max", high))
     axes.grid(alpha=0.25)
     axes.yaxis.set_major_formatter(lambda value, _: unit(value, defaults["unit"]))
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=ZoneInfo("Asia/Shanghai")))
+    axes.xaxis.set_major_formatter(lambda at, _: f"{_moment(at * DAY):%H:%M:%S}")
     if found:
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.08), ncols=4, frameon=False, fontsize=8)
     return len(found)
@@ -123,9 +128,9 @@ def _cells(axes: Axes, defaults: dict[str, Any], found: Sequence[Series]) -> int
         [max(0.0, mine.get(at, 0) - under.get(at, 0)) for at in times]
         for mine, under in zip(at_most, below, strict=False)
     ]
-    axes.pcolormesh([_moment(at) for at in times], range(len(rows)), rows, cmap="Oranges")
+    axes.pcolormesh(_days(times), range(len(rows)), rows, cmap="Oranges")
     axes.set_yticks(range(len(rows)), [f"≤ {name} " for name, _, _ in buckets], fontsize=6)
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=ZoneInfo("Asia/Shanghai")))
+    axes.xaxis.set_major_formatter(lambda at, _: f"{_moment(at * DAY):%H:%M:%S}")
     return sum(value > 0 for row in rows for value in row)
 
 

@@ -58,7 +58,7 @@ class Watch:
     """The moment of its first say; it lies behind planned ones if the duty opened late."""
 
     def allowed_at(self, planned_at: datetime) -> datetime:
-        """Return when a reminder could fire: the later of its moment and the first at which we could speak."""
+        """Return when a reminder could fire: at its moment, or at the first say if that is later."""
         return planned_at if self.first_at is None else max(planned_at, self.first_at)
 
     @property
