@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from contracts.envelope import MAX_FACT_BYTES, Envelope, Fact, Said, said_type
 from contracts.personal import is_identifier
 from shared.book import Book, BookLostError
-from shared.clock import real_now
 from shared.decider import Outcome, Park, Request
 from shared.ids import partition_of
 from shared.reasons import told, wrong_fields
@@ -23,8 +22,8 @@ NOT_YET_PAUSE = 0.05
 """Seconds of real time before a partition that must wait is read again."""
 MAX_SEQUENCE = 2**63 - 1
 """The database has no room for a larger number."""
-ARRIVALS = 256
-"""How many Saids per partition are remembered with their arrival, for measuring lateness."""
+REMEMBERED = 256
+"""How many Saids per partition are remembered, for measuring lateness."""
 
 ByBook = dict[int, tuple[Book[Any], list[tuple[Inbound, str, Request]]]]
 OnFact = Callable[[Envelope, Fact, Inbound], Request | None]
@@ -59,14 +58,14 @@ class Heard:
         """Of the broker that is read: a Said meant for another says nothing here; None: it is not asked."""
         self._through: dict[tuple[str, int, str], dict[int, datetime]] = {}
         self._of: dict[str, int] = {}
-        self._arrivals: dict[tuple[str, int, str], deque[tuple[datetime, datetime]]] = {}
+        self._throughs: dict[tuple[str, int, str], deque[datetime]] = {}
 
     def begin(self, incarnation: str) -> None:
         """Have heard nothing of a broker's data: what was said of others says nothing of these."""
         self.incarnation = incarnation
         self._through.clear()
         self._of.clear()
-        self._arrivals.clear()
+        self._throughs.clear()
 
     def note(self, topic: str, partition: int, said: Said) -> None:
         """Take a Said in, once everything before it on its partition is applied."""
@@ -78,15 +77,16 @@ class Heard:
             books[book] = max(said.through, books.get(book, said.through))
         through = self.through(topic, partition, said.source)
         if through is not None:
-            arrivals = self._arrivals.setdefault((topic, partition, said.source), deque(maxlen=ARRIVALS))
-            arrivals.append((through, real_now()))
+            throughs = self._throughs.setdefault((topic, partition, said.source), deque(maxlen=REMEMBERED))
+            throughs.append(through)
 
-    def arrived_at(self, topic: str, partition: int, source: str, moment: datetime) -> datetime | None:
-        """Return the real instant at which all before a moment was heard to be said; None if it was not."""
-        for through, arrived in self._arrivals.get((topic, partition, source), ()):
-            if through > moment:
-                return arrived
-        return None
+    def first_through(self, topic: str, partition: int, source: str, moment: datetime) -> datetime | None:
+        """Return the first moment behind *moment* through which all was said; None if it was not.
+
+        It is when the source said so, not when it was heard: time in which we stood still is ours.
+        """
+        throughs = self._throughs.get((topic, partition, source), ())
+        return next((through for through in throughs if through > moment), None)
 
     def through(self, topic: str, partition: int, source: str) -> datetime | None:
         """Return the moment before which everything of a source is applied; None if unknown."""

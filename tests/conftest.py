@@ -11,6 +11,8 @@ from tests.support.servers import running
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run bring a database of its own; another broker is named by CALF_TANSU_BIN (tests/real)."""
     parser.addoption("--mongo-uri", help="a database that is there, instead of the embedded one")
+    parser.addoption("--draw", metavar="FOLDER", help="keep pictures of the dashboards (tests/observe)")
+    parser.addoption("--shrink", type=int, default=25, help="divide what alerts wait for (1: as shipped)")
 
 
 @pytest.fixture(scope="session")

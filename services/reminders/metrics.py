@@ -12,7 +12,7 @@ WAKEUP_LATENESS = Histogram(
 )
 DELIVERY_LATENESS = Histogram(
     "reminders_delivery_lateness_seconds",
-    "Real seconds from a planned moment to the notice in the list",
+    "Real seconds to the notice in the list from its planned moment; a reminder: from hearing if later",
     ["kind"],
     buckets=LATENESS_BUCKETS,
 )

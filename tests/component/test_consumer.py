@@ -335,6 +335,18 @@ async def test_said_is_not_heard_before_what_came_before_it_is_applied(book: Boo
     assert heard.through("a", 0, "/a") is None
 
 
+async def test_lateness_counts_from_when_the_owner_said_all_before_a_moment_not_from_when_it_was_heard(
+    book: Book[Any],
+) -> None:
+    heard = Heard()
+
+    await an_intake(book, heard).apply([said(NOON), said(NOON + MICROSECOND), said(NOON + 9 * MICROSECOND)])
+
+    assert heard.first_through("a", 0, "/a", NOON - MICROSECOND) == NOON
+    assert heard.first_through("a", 0, "/a", NOON) == NOON + MICROSECOND
+    assert heard.first_through("a", 0, "/a", NOON + 9 * MICROSECOND) is None
+
+
 async def test_said_of_a_broker_that_was_lost_is_not_heard(book: Book[Any]) -> None:
     heard = Heard()
     heard.incarnation = "second"

@@ -5,18 +5,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Set
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx
 import pytest
-import yaml
 
-from deploy.embedded.servers import HOST, Server, free_port
-from deploy.embedded.supervisor import SERVICES
 from shared.clock import real_now
-from tests.observe.expressions import expressions, grouped, legends, misspelt
-from tests.observe.programs import PROMETHEUS, RULES, program
+from tests.observe.draw import draw
+from tests.observe.expressions import DASHBOARDS, expressions, grouped, legends, misspelt
+from tests.observe.programs import program
+from tests.observe.watching import Played, Watcher, configured, prometheus
 from tests.support.eventually import eventually
 from tests.support.servers import running
 
@@ -25,37 +23,9 @@ TOWNSHIP = "330305202"
 Ask = Callable[..., bool]
 
 
-def configured(folder: Path, data: Path) -> Path:
-    """Write the shipped settings for the services of a run, with a look each second and nobody to alert."""
-    addresses = json.loads((data / "addresses.json").read_text())
-    settings = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    del settings["alerting"]
-    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings["rule_files"] = [str(RULES)]
-    (job,) = settings["scrape_configs"]
-    job["static_configs"] = [{"targets": [urlsplit(addresses[name]).netloc for name in SERVICES]}]
-    path = folder / "prometheus.yml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def prometheus(folder: Path, settings: Path) -> Server:
-    port = free_port()
-    options = (
-        ("config.file", settings),
-        ("storage.tsdb.path", folder / "tsdb"),
-        ("web.listen-address", f"{HOST}:{port}"),
-    )
-    command = [program("prometheus"), *(f"--{name}={value}" for name, value in options)]
-    return Server("prometheus", port, command, b"GET /-/ready HTTP/1.0\r\n\r\n", folder / "prometheus.log")
-
-
 @pytest.fixture(scope="module")
-def is_answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Play the story under the eyes of Prometheus; tell whether an expression ever gave a number.
-
-    It does so with all the labels by which it is grouped, and with those that are asked for.
-    """
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Play the story under the eyes of Prometheus."""
     program("prometheus")
     folder = tmp_path_factory.mktemp("observed")
     data, began = folder / "data", real_now().timestamp()
@@ -63,10 +33,11 @@ def is_answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     with (folder / "story.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as story:
         try:
             wait_for(data / "addresses.json", story)
-            with running(prometheus(folder, configured(folder, data))) as server:
+            settings = configured(folder, json.loads((data / "addresses.json").read_text()), every="1s")
+            with running(prometheus(folder, settings)) as server:
                 assert story.wait(300) == 0, (folder / "story.log").read_text()
-                with httpx.Client(base_url=f"http://{server.address}", timeout=20) as client:
-                    yield lambda *asked: is_numbered(client, began, *asked)
+                with closing(Watcher(server.address)) as watcher:
+                    yield Played(watcher, began, real_now().timestamp())
         finally:
             story.terminate()
 
@@ -76,18 +47,24 @@ def wait_for(path: Path, story: subprocess.Popen[bytes]) -> None:
     assert story.poll() is None
 
 
-def is_numbered(client: httpx.Client, began: float, expression: str, labels: Set[str] = frozenset()) -> bool:
-    """Tell whether an expression and each of its groups had numbers since a moment, with all their labels."""
-    groups = all(has_numbers(client, began, part, by) for part, by in grouped(expression))
-    return groups and has_numbers(client, began, expression, labels)
+@pytest.fixture(scope="module")
+def is_answered(played: Played) -> Ask:
+    """Tell whether an expression ever gave a number.
+
+    It does so with all the labels by which it is grouped, and with those that are asked for.
+    """
+    return lambda *asked: is_numbered(played, *asked)
 
 
-def has_numbers(client: httpx.Client, began: float, expression: str, labels: Set[str]) -> bool:
-    """Tell whether an expression had at least one series with a number and these labels since a moment."""
-    when = {"start": began, "end": real_now().timestamp(), "step": 1}
-    answer = client.get("/api/v1/query_range", params={"query": expression, **when}).json()
-    assert answer["status"] == "success", (expression, answer)
-    found = [series for series in answer["data"]["result"] if labels <= series["metric"].keys()]
+def is_numbered(played: Played, expression: str, labels: Set[str] = frozenset()) -> bool:
+    """Tell whether an expression and each of its groups had numbers, with all their labels."""
+    groups = all(has_numbers(played, part, by) for part, by in grouped(expression))
+    return groups and has_numbers(played, expression, labels)
+
+
+def has_numbers(played: Played, expression: str, labels: Set[str]) -> bool:
+    """Tell whether an expression had at least one series with a number and these labels."""
+    found = [series for series in played.series(expression) if labels <= series["metric"].keys()]
     return any(value != "NaN" for series in found for _, value in series["values"])
 
 
@@ -107,3 +84,16 @@ def test_a_wrong_name_of_a_metric_or_a_label_anywhere_is_noticed(is_answered: As
     wrong = [one for asked in expressions().values() for one in misspelt(asked)]
     assert len(wrong) >= len(expressions())
     assert [one for one in wrong if is_answered(one)] == []
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_panel_can_be_drawn_from_what_prometheus_answers(
+    name: str, played: Played, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """`--draw FOLDER` keeps the pictures: look at them after each change of a dashboard."""
+    folder = Path(request.config.getoption("--draw") or tmp_path)
+
+    marks = draw(DASHBOARDS[name], played, folder / f"{name}.png")
+
+    assert (folder / f"{name}.png").stat().st_size > 0
+    assert [title for title, count in marks.items() if count == 0] == []

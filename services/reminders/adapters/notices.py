@@ -55,7 +55,10 @@ class NoticeList:
         new = await insert_new(self._notices, documents)
         for document in new:
             NOTICES.labels(document["kind"], "told").inc()
-            lateness = real_now() - self._service.clock.real(document["planned_at"])
+            allowed_at = document["planned_at"]
+            if document["kind"] == TOLD[ReminderFired.type]:
+                allowed_at = watches[document["duty"]].allowed_at(allowed_at)
+            lateness = real_now() - self._service.clock.real(allowed_at)
             DELIVERY_LATENESS.labels(document["kind"]).observe(max(0.0, lateness.total_seconds()))
 
     async def read(self, *, post: str | None, after: str, limit: int) -> list[dict[str, Any]]:

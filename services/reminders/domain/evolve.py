@@ -64,6 +64,7 @@ def _watched(watch: Watch, fact: DutyWatched) -> Watch:
         owner=fact.owner,
         opened=fact.opened,
         next_at=fact.next_at if status is Status.WATCHING else None,
+        first_at=fact.next_at,
     )
 
 

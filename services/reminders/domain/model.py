@@ -54,6 +54,12 @@ class Watch:
     """May be known before the duty's opening is."""
     waived_at: datetime | None = None
     """Likewise."""
+    first_at: datetime | None = None
+    """The moment of its first say; it lies behind planned ones if the duty opened late."""
+
+    def allowed_at(self, planned_at: datetime) -> datetime:
+        """Return when a reminder could fire: at its moment, or at the first say if that is later."""
+        return planned_at if self.first_at is None else max(planned_at, self.first_at)
 
     @property
     def spoken(self) -> int:

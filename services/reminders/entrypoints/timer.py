@@ -46,7 +46,7 @@ class Gate:
                     FAILED.inc()
                     log.warning("watch_cannot_speak", duty=stream, reason=told(outcome.error))
                     failed.add(stream)
-                self._measure(outcome.facts, book.number, watches[stream].owner)
+                self._measure(outcome.facts, book.number, watches[stream])
         held = set(streams) - set(free)
         return [s for s in streams if s in failed or (s in held and self._is_due(watches[s], now))]
 
@@ -77,24 +77,23 @@ class Gate:
         silences[book] = silence
         SILENT.labels(owner).set(max(silences.values()).total_seconds())
 
-    def _measure(self, facts: Sequence[Fact], book: int, owner: str) -> None:
+    def _measure(self, facts: Sequence[Fact], book: int, watch: Watch) -> None:
         """Observe how late the decisions were, in real seconds."""
         decided_at = real_now()
         for fact in facts:
             match fact:
                 case ReminderFired():
-                    allowed_at = self._service.clock.real(fact.planned_at)
+                    allowed_at = self._service.clock.real(watch.allowed_at(fact.planned_at))
                 case DutyMissed():
-                    allowed_at = self._allowed_at(fact.due_at, book, owner)
+                    allowed_at = self._allowed_at(fact.due_at, book, watch.owner)
                 case EscalationRaised():
                     RAISED.labels(fact.level, fact.line).inc()
-                    allowed_at = self._allowed_at(fact.planned_at, book, owner)
+                    allowed_at = self._allowed_at(fact.planned_at, book, watch.owner)
                 case _:
                     continue
             WAKEUP_LATENESS.labels(fact.type).observe(max(0.0, (decided_at - allowed_at).total_seconds()))
 
     def _allowed_at(self, planned_at: datetime, book: int, owner: str) -> datetime:
-        """Return the later of a moment and the arrival of the Said that allowed to speak of it."""
-        said = self._service.heard.arrived_at("duties", book, owner, planned_at)
-        moment = self._service.clock.real(planned_at)
-        return moment if said is None else max(moment, said)
+        """Return when the owner first had said all before a moment, which is behind it."""
+        through = self._service.heard.first_through("duties", book, owner, planned_at)
+        return self._service.clock.real(planned_at if through is None else through)

@@ -154,6 +154,12 @@ class TestBeforeDue:
         story.wakes_until(DUE)
         assert [fired.days_before for fired in of(ReminderFired, story.said)] == [3]
 
+    def test_nobody_is_called_late_for_what_was_planned_before_the_duty_was_opened(self) -> None:
+        opened_at = at("2026-01-28 09:00")
+        watch = given(a_village()).opened(DUTY, opened_at).watch
+        assert watch.allowed_at(opened_at - MICROSECOND) == opened_at
+        assert watch.allowed_at(opened_at + MICROSECOND) == opened_at + MICROSECOND
+
     def test_a_duty_opened_after_due_is_not_reminded_of_but_missed(self) -> None:
         story = given(a_village()).opened(DUTY, RUNG_1 - MICROSECOND)
         assert wake_at(story.watch) == RUNG_1 - MICROSECOND
