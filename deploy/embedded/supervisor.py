@@ -36,15 +36,17 @@ LOOKED_EVERY = 0.2
 class Stack:
     """Broker, database and services, with their data and logs in one folder."""
 
-    def __init__(self, folder: Path, *, clock: str = "story", restarts: int = RESTARTS) -> None:
-        """Prepare the stack in *folder*; nothing is started yet.
+    def __init__(
+        self, folder: Path, *, clock: str = "story", restarts: int = RESTARTS, other: Server | None = None
+    ) -> None:
+        """Prepare the stack in *folder*, with the embedded broker or another; nothing is started yet.
 
         Who has ended more than *restarts* times is not started again.
         """
         self.folder = folder
         self.keys = folder / "keys"
         self.heads = folder / "heads"
-        self.broker = broker(folder / "logs")
+        self.broker = other or broker(folder / "logs")
         self.database = database(folder)
         self.database.log = folder / "logs" / "database.log"
         self.services: dict[str, Server] = {}
