@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
@@ -83,6 +84,8 @@ def main() -> int:
             print(f"not installed / 缺少: {', '.join(lacks)}", file=sys.stderr)
             return 1
         machine.fetch_kafka()
+    # Who is asked while he is away is asked again; that he was is no news here.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="zeren-faults-"))
     verdict, played = asyncio.run(rounds(options, folder))
     show(played)

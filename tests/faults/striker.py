@@ -148,6 +148,8 @@ class Striker:
 
     async def _is_heard(self) -> bool:
         """Tell whether every service hears what the broker holds now."""
+        if not await self._stack.broker.answers():
+            return False
         try:
             held = await read_incarnation(self._stack.broker.address)
         except KafkaError:
