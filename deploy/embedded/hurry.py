@@ -37,7 +37,11 @@ class Hurry:
         await self._clock.write(Reading(real_now(), self.now))
 
     async def jump(self, to: datetime) -> None:
-        """Move the clock on to a moment and wait until every process sees it; it never goes back."""
+        """Move the clock on to a moment and wait until every process sees it; it never goes back.
+
+        Raises:
+            StuckError: somebody does not see it.
+        """
         if to <= self.now:
             return
         self.jumps += 1
@@ -48,7 +52,10 @@ class Hurry:
             ):
                 with attempt:
                     await self._clock.write(Reading(real_now(), to))
-        while not await self._is_seen():  # noqa: ASYNC110 - other processes set no event
+        moved_at = monotonic()
+        while not await self._is_seen():
+            if monotonic() - moved_at > self._client.patience:
+                raise StuckError(f"not everybody sees {to.isoformat()}")
             await asyncio.sleep(POLLED_EVERY)
 
     async def _is_seen(self) -> bool:
