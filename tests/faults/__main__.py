@@ -29,7 +29,7 @@ TALLY = broker.FETCHED.parent / "faults.jsonl"
 async def rounds(options: argparse.Namespace, folder: Path) -> tuple[Verdict, list[Outcome]]:
     """Play one story after another until the time is over or something is wrong."""
     began, played, verdict = monotonic(), list[Outcome](), Verdict()
-    strikes = endless(Random(options.seed))
+    strikes = endless(Random(options.seed), options.pause)
     while verdict.holds and monotonic() - began < 60 * options.minutes:
         data, seed, record = folder / f"round-{len(played)}", options.seed + len(played), Record()
         round_began = monotonic()
@@ -66,6 +66,7 @@ def options_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5, help="begin no new story after so long / 时长")
     parser.add_argument("--seed", type=int, default=7, help="who is struck when / 随机种子")
+    parser.add_argument("--pause", type=float, default=1, help="seconds between strikes, at most / 间隔")
     parser.add_argument("--tree", default=TOWNSHIP, help="as in make run; a township if left out / 演示范围")
     parser.add_argument("--kafka", action="store_true", help="on Apache Kafka / 使用 Apache Kafka")
     parser.add_argument("--tally", type=Path, default=TALLY, help="a line per round goes here / 累计文件")

@@ -1,7 +1,7 @@
 """What strikes, chosen by a seed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
@@ -13,7 +13,7 @@ SHORT, LONG = (0.2, 1.0), (3.5, 6.0)
 STAYS = (1.0, 4.0)
 APART, COMING_BACK = (0.0, 1.0), (0.0, 3.0)
 """Seconds between two kills of a volley, and those that a process which was killed has run again."""
-VOLLEYS, SIZES = 14, (2, 6)
+VOLLEYS, SIZES = 20, (2, 8)
 """How many volleys a deck of the long run holds, and of how many kills each may be."""
 
 
@@ -58,8 +58,8 @@ class Strike:
         return (Kind.KILL, "broker") in self.struck
 
 
-def deck(dice: Random) -> list[Strike]:
-    """Return a strike of each kind on each victim, and volleys, in any order."""
+def deck(dice: Random, pause: float = APART[1]) -> list[Strike]:
+    """Return a strike of each kind on each victim, and volleys, in any order, each after at most a pause."""
     single = _dealt(
         dice,
         [
@@ -71,7 +71,7 @@ def deck(dice: Random) -> list[Strike]:
     # Who joined is killed, and the one whose books it shared.
     both = Strike(Kind.JOIN_AND_KILL, name := dice.choice(JOINING), dice.uniform(*STAYS), 0.0, (Blow(name),))
     dealt = [*single, both, *(volley(dice, dice.randint(*SIZES)) for _ in range(VOLLEYS))]
-    return dice.sample(dealt, len(dealt))
+    return [replace(one, after=dice.uniform(0.0, pause)) for one in dice.sample(dealt, len(dealt))]
 
 
 def short_deck(dice: Random) -> list[Strike]:
@@ -92,10 +92,10 @@ def short_deck(dice: Random) -> list[Strike]:
     return dealt
 
 
-def endless(dice: Random) -> Iterator[Strike]:
+def endless(dice: Random, pause: float = APART[1]) -> Iterator[Strike]:
     """Yield strikes for ever, each kind as often as any other, and volleys between them."""
     while True:
-        yield from deck(dice)
+        yield from deck(dice, pause)
 
 
 def volley(dice: Random, size: int) -> Strike:
@@ -106,7 +106,7 @@ def volley(dice: Random, size: int) -> Strike:
     for name in others:
         blows.append(Blow(name, dice.uniform(*(COMING_BACK if name in known else apart))))
         known.add(name)
-    return Strike(Kind.KILL, first, 0.0, dice.uniform(*APART), tuple(blows))
+    return Strike(Kind.KILL, first, then=tuple(blows))
 
 
 def _dealt(dice: Random, wanted: Sequence[tuple[Kind, str]]) -> list[Strike]:
@@ -115,5 +115,5 @@ def _dealt(dice: Random, wanted: Sequence[tuple[Kind, str]]) -> list[Strike]:
     for kind, victim in dice.sample(wanted, len(wanted)):
         span = dice.choice((SHORT, LONG)) if kind is Kind.STOP else STAYS
         seconds = 0.0 if kind is Kind.KILL else dice.uniform(*span)
-        dealt.append(Strike(kind, victim, seconds, dice.uniform(0.0, 1.0)))
+        dealt.append(Strike(kind, victim, seconds, dice.uniform(*APART)))
     return dealt
