@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
+import stamina
+
 from deploy.embedded.parameters import TREES, Parameters
 from deploy.embedded.supervisor import Stack
 from shared.clock import monotonic, real_now
@@ -87,6 +89,7 @@ def main() -> int:
         machine.fetch_kafka()
     # Who is asked while he is away is asked again; that he was is no news here.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    stamina.instrumentation.set_on_retry_hooks([])
     folder = Path(tempfile.mkdtemp(prefix="zeren-faults-"))
     verdict, played = asyncio.run(rounds(options, folder))
     show(played)
