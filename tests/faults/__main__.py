@@ -37,8 +37,11 @@ async def rounds(options: argparse.Namespace, folder: Path) -> tuple[Verdict, li
         round_began = monotonic()
         stack = Stack(data, restarts=RESTARTS, other=kafka(data) if options.kafka else None)
         parameters = Parameters(root=TREES.get(options.tree, options.tree), seed=seed)
-        verdict = await play(stack, parameters, strikes, record, patience=PATIENCE)
+        verdict = await play(
+            stack, parameters, strikes, record, patience=PATIENCE, is_restless=options.restless
+        )
         about = {"at": real_now(), "seed": seed, "tree": options.tree, "broker": broker_of(options)}
+        about["restless"] = options.restless
         minutes = (monotonic() - round_began) / 60
         played.append(Outcome.of(record, verdict, minutes=minutes, **about))
         append(options.tally, played[-1])
@@ -69,6 +72,8 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5, help="begin no new story after so long / 时长")
     parser.add_argument("--seed", type=int, default=7, help="who is struck when / 随机种子")
     parser.add_argument("--pause", type=float, default=1, help="seconds between strikes, at most / 间隔")
+    restless = "strike again once all are ready, though the story has not settled / 不待平静"
+    parser.add_argument("--restless", action="store_true", help=restless)
     parser.add_argument("--tree", default=TOWNSHIP, help="as in make run; a township if left out / 演示范围")
     parser.add_argument("--kafka", action="store_true", help="on Apache Kafka / 使用 Apache Kafka")
     parser.add_argument("--tally", type=Path, default=TALLY, help="a line per round goes here / 累计文件")

@@ -49,6 +49,8 @@ class Outcome:
     again: int
     strays: int
     wrong: dict[str, int] = field(default_factory=dict)
+    restless: bool = False
+    """Recovery was counted until all were ready, not until the story had settled."""
 
     @classmethod
     def of(cls, record: Record, verdict: Verdict, **about: object) -> "Outcome":
@@ -126,7 +128,8 @@ def _played(rounds: Iterable[Outcome]) -> Iterator[tuple[str, str]]:
     """Yield how much was played of each tree on each broker."""
     played: dict[str, list[Outcome]] = {}
     for one in rounds:
-        played.setdefault(f"{one.tree}, {ON[one.broker]}", []).append(one)
+        how = ", restless / 不待平静" if one.restless else ""
+        played.setdefault(f"{one.tree}, {ON[one.broker]}{how}", []).append(one)
     for name, ones in sorted(played.items()):
         minutes = sum(one.minutes for one in ones)
         yield f"rounds / 轮: {name}", f"{len(ones)} ({minutes:.0f} min)"

@@ -47,6 +47,7 @@ async def play(
     *,
     exhaust: bool = False,
     patience: float = PATIENCE,
+    is_restless: bool = False,
 ) -> Verdict:
     """Play a story on *stack* under *strikes* and judge it; to *exhaust* is to strike all of them."""
     verdict, lost_before = Verdict(), record.strikes[BROKER_KILLED]
@@ -56,7 +57,8 @@ async def play(
         await story.clock.start(0)
         await stack.start_services()
         await story.connect()
-        await _under_strikes(story, Striker(stack, story, strikes, record), exhaust=exhaust)
+        striker = Striker(stack, story, strikes, record, is_restless=is_restless)
+        await _under_strikes(story, striker, exhaust=exhaust)
         forgets = any(FORGETS in part for part in stack.broker.command)
         is_broker_lost = forgets and record.strikes[BROKER_KILLED] > lost_before
         verdict = await _judged(stack, story, is_broker_lost=is_broker_lost)
