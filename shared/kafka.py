@@ -63,6 +63,23 @@ POSITION_WITHIN = 1.0
 # cannot be told otherwise: clients that live through an empty broker would make ours before we do.
 aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
 
+
+def _paced(update: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+    async def paced(client: Any, *what: Any) -> bool:
+        is_updated = await update(client, *what)
+        if not is_updated:
+            await asyncio.sleep(client._retry_backoff)  # noqa: SLF001 the pause that it was told to make
+        return is_updated
+
+    return paced
+
+
+# Who knows no leader of a partition asks again as soon as an answer has failed: thousands of times a
+# second while a broker is away that had been seen without leaders, with two lines of log each time.
+aiokafka.client.AIOKafkaClient._metadata_update = _paced(  # noqa: SLF001
+    aiokafka.client.AIOKafkaClient._metadata_update  # noqa: SLF001
+)
+
 log = structlog.get_logger()
 
 Apply = Callable[[Sequence[Inbound]], Awaitable[dict[tuple[str, int], int]]]

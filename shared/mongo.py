@@ -30,6 +30,8 @@ LOOKED_UP_AT_ONCE = 200
 """The embedded server compares each document that it finds with every value asked for."""
 Index = Sequence[tuple[str, int]]
 
+SAFE, CERTAIN = WriteConcern("majority", j=True), ReadConcern("majority")
+
 
 def connect(
     uri: str, driver: Literal["motor", "pymongo"] = "motor", login: Mapping[str, str] = MappingProxyType({})
@@ -61,9 +63,7 @@ class MongoStore:
     def __init__(self, client: Any, database: str) -> None:
         """Use *database* of *client*."""
         self.client = client
-        self.database = client.get_database(
-            database, write_concern=WriteConcern("majority", j=True), read_concern=ReadConcern("majority")
-        )
+        self.database = client.get_database(database, write_concern=SAFE, read_concern=CERTAIN)
         self.pages = self.database["pages"]
         self.states = self.database["states"]
         self._marks = self.database["marks"]
@@ -268,8 +268,8 @@ class ClockDocument:
     """The one document of the hurried clock."""
 
     def __init__(self, client: Any) -> None:
-        """Keep it in a database of its own."""
-        self._clock = client["clock"]["clock"]
+        """Keep it in a database of its own, as safely as pages: a moment that was seen does not come back."""
+        self._clock = client.get_database("clock", write_concern=SAFE, read_concern=CERTAIN)["clock"]
 
     async def read(self) -> Reading:
         """Return what the document says."""

@@ -13,7 +13,7 @@ from shared.access import Identity
 from shared.clock import monotonic
 
 PATIENCE = 90.0
-"""Real seconds after which a service that does not answer is called stuck."""
+"""Real seconds; enough where nobody strikes."""
 AWAY = {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.BAD_GATEWAY}
 
 
@@ -24,9 +24,11 @@ class StuckError(Exception):
 class Client:
     """Everybody's HTTP client: each request bears a token of its own subject and roles."""
 
-    def __init__(self, keys: Path, unit: str) -> None:
+    def __init__(self, keys: Path, unit: str, patience: float = PATIENCE) -> None:
         """Sign tokens with the key in *keys*; they reach the subtree of *unit*."""
         self._keys, self._unit = keys, unit
+        self.patience = patience
+        """Real seconds after which a service that does not answer is called stuck."""
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._tokens: dict[tuple[str, ...], str] = {}
 
@@ -59,7 +61,7 @@ class Client:
 
     async def _until_ready(self, name: str) -> None:
         began, reason = monotonic(), ""
-        while monotonic() - began < PATIENCE:
+        while monotonic() - began < self.patience:
             try:
                 answer = await self._clients[name].get("/ready")
                 if answer.is_success:
@@ -145,7 +147,7 @@ class Client:
         self, method: str, name: str, path: str, by: str, roles: tuple[str, ...], **what: Any
     ) -> httpx.Response:
         began, reason = monotonic(), ""
-        while monotonic() - began < PATIENCE:
+        while monotonic() - began < self.patience:
             try:
                 answer = await self._clients[name].request(
                     method, path, headers=self._headers(by, *roles), **what

@@ -8,7 +8,7 @@ from typing import Any
 
 import stamina
 
-from deploy.embedded.client import PATIENCE, Client, StuckError
+from deploy.embedded.client import Client, StuckError
 from shared.clock import Reading, from_micros, monotonic, real_now, to_micros
 from shared.mongo import ClockDocument
 from shared.store import StoreUnavailableError
@@ -37,18 +37,25 @@ class Hurry:
         await self._clock.write(Reading(real_now(), self.now))
 
     async def jump(self, to: datetime) -> None:
-        """Move the clock on to a moment and wait until every process sees it; it never goes back."""
+        """Move the clock on to a moment and wait until every process sees it; it never goes back.
+
+        Raises:
+            StuckError: somebody does not see it.
+        """
         if to <= self.now:
             return
         self.jumps += 1
         self.now = to
         if not await self._is_seen():
             async for attempt in stamina.retry_context(
-                StoreUnavailableError, attempts=None, timeout=PATIENCE
+                StoreUnavailableError, attempts=None, timeout=self._client.patience
             ):
                 with attempt:
                     await self._clock.write(Reading(real_now(), to))
-        while not await self._is_seen():  # noqa: ASYNC110 - other processes set no event
+        moved_at = monotonic()
+        while not await self._is_seen():
+            if monotonic() - moved_at > self._client.patience:
+                raise StuckError(f"not everybody sees {to.isoformat()}")
             await asyncio.sleep(POLLED_EVERY)
 
     async def _is_seen(self) -> bool:
@@ -72,7 +79,7 @@ class Hurry:
             now = [(one["decided_at"], one["pages"]) for one in told]
             if now != before:
                 moved_at, before = monotonic(), now
-            if monotonic() - moved_at > PATIENCE:
+            if monotonic() - moved_at > self._client.patience:
                 raise StuckError(f"not settled at {self.now.isoformat()}: {told}")
             await asyncio.sleep(POLLED_EVERY)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from deploy.embedded.client import Client
+from deploy.embedded.client import PATIENCE, Client
 from deploy.embedded.hurry import Hurry
 from deploy.embedded.inspectors import Inspectors
 from deploy.embedded.lessons import Lessons, bring, lessons
@@ -26,11 +26,18 @@ DISCIPLINE_ROLES = ("discipline_head", "leader_in_charge", "handler")
 class Story:
     """Plays the people of a subtree against the services, and moves the clock when all is said."""
 
-    def __init__(self, stack: Stack, parameters: Parameters, show: Callable[["Story"], None]) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        parameters: Parameters,
+        show: Callable[["Story"], None],
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
         """Play on *stack*; *show* is called whenever something has happened."""
         self.stack = stack
         self.parameters = parameters
-        self.client = Client(stack.keys, parameters.top)
+        self.client = Client(stack.keys, parameters.top, patience)
         self._mongo = connect(stack.mongo_uri)
         self.clock = Hurry(ClockDocument(self._mongo), self.client, parameters.begins_at)
         self.people = People(self.client, parameters)

@@ -36,22 +36,24 @@ LOOKED_EVERY = 0.2
 class Stack:
     """Broker, database and services, with their data and logs in one folder."""
 
-    def __init__(self, folder: Path, *, clock: str = "story", restarts: int = RESTARTS) -> None:
-        """Prepare the stack in *folder*; nothing is started yet.
+    def __init__(
+        self, folder: Path, *, clock: str = "story", restarts: int = RESTARTS, other: Server | None = None
+    ) -> None:
+        """Prepare the stack in *folder*, with the embedded broker or another; nothing is started yet.
 
         Who has ended more than *restarts* times is not started again.
         """
         self.folder = folder
         self.keys = folder / "keys"
         self.heads = folder / "heads"
-        self.broker = broker(folder / "logs")
+        self.broker = other or broker(folder / "logs")
         self.database = database(folder)
         self.database.log = folder / "logs" / "database.log"
         self.services: dict[str, Server] = {}
         self.restarts: dict[str, int] = {}
         self._clock = clock
         self._allowed = restarts
-        self._watch: asyncio.Future[list[None]] | None = None
+        self._watch: list[asyncio.Task[None]] = []
 
     @property
     def children(self) -> dict[str, Server]:
@@ -80,7 +82,7 @@ class Stack:
             name: f"http://{service.address}" for name, service in self.services.items()
         }
         (self.folder / "addresses.json").write_text(json.dumps(addresses, indent=2) + "\n")
-        self._watch = asyncio.gather(*(self._keep_up(child) for child in self.children.values()))
+        self._watch = [asyncio.create_task(self._keep_up(child)) for child in self.children.values()]
 
     def replica(self, name: str) -> Server:
         """Return another process of a service, which nobody keeps up."""
@@ -125,8 +127,7 @@ class Stack:
 
     async def stop_services(self) -> None:
         """Stop the services: each says what it has to say, writes its states and ends."""
-        if self._watch is not None:
-            await end([self._watch])
+        await end(self._watch)
         await asyncio.gather(*(service.stop() for service in self.services.values()))
 
     async def stop(self) -> None:

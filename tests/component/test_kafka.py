@@ -8,11 +8,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from contracts.topics import PARTITIONS
 from deploy.embedded.servers import HOST, free_port
 from shared import kafka
+from shared.clock import monotonic
 from shared.kafka import KafkaOutlet, _sizes, make_topics, read_incarnation
 from shared.relay import BrokerUnavailableError
 
@@ -47,6 +49,16 @@ def nobody() -> str:
 async def test_a_service_that_starts_before_its_broker_is_told_to_wait(nobody: str) -> None:
     with pytest.raises(BrokerUnavailableError):
         await make_topics(nobody, ["a"], PARTITIONS)
+
+
+async def test_who_knows_no_leader_asks_a_broker_that_is_away_no_more_often_than_told(nobody: str) -> None:
+    client = AIOKafkaClient(bootstrap_servers=nobody, retry_backoff_ms=50)
+
+    began = monotonic()
+    answers = [await client._metadata_update(client.cluster, ["a"]) for _ in range(3)]
+
+    assert answers == [False] * 3
+    assert monotonic() - began >= 0.15
 
 
 async def test_who_looks_for_a_broker_that_is_away_leaves_nothing_open(nobody: str) -> None:

@@ -2,88 +2,108 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
-from deploy.embedded.parameters import Parameters
-from shared.clock import monotonic
-from tests.faults.round import TOWNSHIP, play
+import stamina
+
+from deploy.embedded.parameters import TREES, Parameters
+from deploy.embedded.supervisor import Stack
+from shared.clock import monotonic, real_now
+from tests.faults.outcome import Outcome, append, read, table
+from tests.faults.round import RESTARTS, TOWNSHIP, kafka, play
 from tests.faults.striker import Record
-from tests.faults.strikes import SERVERS, SERVICES, Kind, endless
+from tests.faults.strikes import endless
 from tests.faults.verdict import Verdict, lines
+from tests.real import broker, machine
 
 SHOWN = 20
-NAMED = {
-    "lost": "lost / 丢失",
-    "doubled": "doubled / 重复",
-    "early": "early / 提前",
-    "false misses": "false misses / 误判逾期",
-    "ladder": "rungs out of order / 梯级错序",
-    "chains": "hash chains broken / 哈希链断裂",
-    "states": "states other than their rebuild / 状态与重建不符",
-    "scores": "scores other than their recomputation / 得分与重算不符",
-    "other": "anything else / 其他",
-}
+PATIENCE = 600.0
+"""Real seconds: a city needs minutes for what a village does at once, and is struck all the while."""
+TALLY = broker.FETCHED.parent / "faults.jsonl"
 
 
-async def rounds(minutes: float, seed: int, tree: str, folder: Path) -> tuple[Verdict, Record, int]:
+async def rounds(options: argparse.Namespace, folder: Path) -> tuple[Verdict, list[Outcome]]:
     """Play one story after another until the time is over or something is wrong."""
-    began, verdict, record, number = monotonic(), Verdict(), Record(), 0
-    strikes = endless(Random(seed))
-    while verdict.holds and monotonic() - began < 60 * minutes:
-        data = folder / f"round-{number}"
-        verdict.add(await play(data, Parameters(root=tree, seed=seed + number), strikes, record))
-        if verdict.holds:
-            shutil.rmtree(data)
-        number += 1
+    began, played, verdict = monotonic(), list[Outcome](), Verdict()
+    strikes = endless(Random(options.seed), options.pause)
+    while verdict.holds and monotonic() - began < 60 * options.minutes:
+        data, seed, record = folder / f"round-{len(played)}", options.seed + len(played), Record()
+        round_began = monotonic()
+        stack = Stack(data, restarts=RESTARTS, other=kafka(data) if options.kafka else None)
+        parameters = Parameters(root=TREES.get(options.tree, options.tree), seed=seed)
+        verdict = await play(
+            stack, parameters, strikes, record, patience=PATIENCE, is_restless=options.restless
+        )
+        about = {"at": real_now(), "seed": seed, "tree": options.tree, "broker": broker_of(options)}
+        about["restless"] = options.restless
+        minutes = (monotonic() - round_began) / 60
+        played.append(Outcome.of(record, verdict, minutes=minutes, **about))
+        append(options.tally, played[-1])
         print(
-            f"round {number}: {record.strikes.total()} strikes, {verdict.duties} duties,"
-            f" {(monotonic() - began) / 60:.1f} min / 第 {number} 轮",
+            f"round {len(played)}: {played[-1].killed} kills, {verdict.duties} duties,"
+            f" {verdict.facts} facts, {minutes:.1f} min / 第 {len(played)} 轮",
             flush=True,
         )
-    return verdict, record, number
+        if verdict.holds:
+            shutil.rmtree(data)
+    return verdict, played
 
 
-def table(verdict: Verdict, record: Record) -> list[tuple[str, str]]:
-    """Return what a run came to."""
-    kills = record.count(Kind.KILL, Kind.JOIN_AND_KILL)
-    return [
-        ("kills / 强杀", str(kills)),
-        *((f"  {name}", str(record.strikes[Kind.KILL, name])) for name in (*SERVICES, *SERVERS)),
-        ("  a replica / 副本", str(record.count(Kind.JOIN_AND_KILL))),
-        ("stops and continuations / 暂停后继续", str(record.count(Kind.STOP))),
-        *((f"  {name}", str(record.strikes[Kind.STOP, name])) for name in (*SERVICES, *SERVERS)),
-        ("replicas joined / 副本加入", str(record.count(Kind.JOIN_AND_LEAVE, Kind.JOIN_AND_KILL))),
-        ("duties / 事项", str(verdict.duties)),
-        ("facts / 事实", str(verdict.facts)),
-        ("facts said again / 重发的事实", str(verdict.again)),
-        ("streams out of order on an emptied broker / 代理清空后乱序的流", str(verdict.strays)),
-        ("longest recovery / 最长恢复", f"{record.longest:.1f} s ({record.longest_after})"),
-        *((NAMED[kind], str(len(found))) for kind, found in verdict.wrong.items()),
-    ]
+def broker_of(options: argparse.Namespace) -> str:
+    """Return the name of the broker that plays."""
+    return "kafka" if options.kafka else "embedded"
+
+
+def show(played: Iterable[Outcome]) -> None:
+    """Print what rounds came to."""
+    for name, value in table(played):
+        print(f"{name}: {value}")
+
+
+def options_of() -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5, help="begin no new story after so long / 时长")
+    parser.add_argument("--seed", type=int, default=7, help="who is struck when / 随机种子")
+    parser.add_argument("--pause", type=float, default=1, help="seconds between strikes, at most / 间隔")
+    restless = "strike again once all are ready, though the story has not settled / 不待平静"
+    parser.add_argument("--restless", action="store_true", help=restless)
+    parser.add_argument("--tree", default=TOWNSHIP, help="as in make run; a township if left out / 演示范围")
+    parser.add_argument("--kafka", action="store_true", help="on Apache Kafka / 使用 Apache Kafka")
+    parser.add_argument("--tally", type=Path, default=TALLY, help="a line per round goes here / 累计文件")
+    parser.add_argument("--sum", action="store_true", help="print what all rounds came to / 打印累计表")
+    return parser.parse_args()
 
 
 def main() -> int:
     """Run, print the table, return 1 if anything is wrong; what failed is kept."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5, help="begin no new story after so long / 时长")
-    parser.add_argument("--seed", type=int, default=7, help="who is struck when / 随机种子")
-    parser.add_argument("--tree", default=TOWNSHIP, help="the code of the subtree that plays / 演示范围")
-    options = parser.parse_args()
+    options = options_of()
+    if options.sum:
+        show(read(options.tally))
+        return 0
+    if options.kafka:
+        if lacks := machine.lacks("java", "mvn"):
+            print(f"not installed / 缺少: {', '.join(lacks)}", file=sys.stderr)
+            return 1
+        machine.fetch_kafka()
+    # Who is asked while he is away is asked again; that he was is no news here.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    stamina.instrumentation.set_on_retry_hooks([])
     folder = Path(tempfile.mkdtemp(prefix="zeren-faults-"))
-    verdict, record, number = asyncio.run(rounds(options.minutes, options.seed, options.tree, folder))
-    for name, value in table(verdict, record):
-        print(f"{name}: {value}")
+    verdict, played = asyncio.run(rounds(options, folder))
+    show(played)
     if verdict.holds:
         shutil.rmtree(folder)
         return 0
     for line in lines(verdict)[:SHOWN]:
         print(line, file=sys.stderr)
-    seed = options.seed
-    print(f"seed {seed}, round {number}; kept in / 数据保留于 {folder}", file=sys.stderr)
+    print(f"seed {options.seed}, round {len(played)}; kept in / 数据保留于 {folder}", file=sys.stderr)
     return 1
 
 

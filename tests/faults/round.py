@@ -1,15 +1,18 @@
 """One round: a story from its beginning to its end while somebody strikes, and what the judge says of it."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from deploy.embedded import servers
 from deploy.embedded.check import judge_ledgers, judge_topics
 from deploy.embedded.client import PATIENCE, StuckError
 from deploy.embedded.findings import Findings
 from deploy.embedded.lessons import lessons
 from deploy.embedded.parameters import Parameters
-from deploy.embedded.servers import GLANCE
+from deploy.embedded.servers import GLANCE, Server, ServerDiedError
 from deploy.embedded.story import Story
 from deploy.embedded.supervisor import Stack
 from shared.clock import monotonic
@@ -18,41 +21,68 @@ from tests.faults.checker import check_topics
 from tests.faults.striker import Record, Striker
 from tests.faults.strikes import Kind, Strike
 from tests.faults.verdict import Verdict
+from tests.real import broker as real_broker
 
 TOWNSHIP = "330305202"
 VILLAGE = "330305202200"
 """With its township, county, city and province it is the smallest tree that has every rung."""
-RESTARTS = 10_000
-BROKER_LOST = (Kind.KILL, "broker")
-"""The embedded broker keeps its records in memory."""
+RESTARTS = 100_000
+BROKER_KILLED = (Kind.KILL, "broker")
+FORGETS = "memory://tansu/"
+"""What the embedded broker is told: it keeps its records in memory."""
+
+
+def kafka(folder: Path) -> Server:
+    """Return an Apache Kafka that keeps its records in *folder*, in place of the embedded broker."""
+    embedded = servers.broker(folder / "logs")
+    keeping = (part.replace(FORGETS, f"file://{folder / 'broker'}") for part in embedded.command[1:])
+    return replace(embedded, command=[sys.executable, real_broker.__file__, *keeping])
 
 
 async def play(
-    folder: Path, parameters: Parameters, strikes: Iterator[Strike], record: Record, *, exhaust: bool = False
+    stack: Stack,
+    parameters: Parameters,
+    strikes: Iterator[Strike],
+    record: Record,
+    *,
+    exhaust: bool = False,
+    patience: float = PATIENCE,
+    is_restless: bool = False,
 ) -> Verdict:
-    """Play a story in *folder* under *strikes* and judge it; to *exhaust* is to strike all of them."""
-    stack, lost_before = Stack(folder, restarts=RESTARTS), record.strikes[BROKER_LOST]
+    """Play a story on *stack* under *strikes* and judge it; to *exhaust* is to strike all of them."""
+    verdict, lost_before = Verdict(), record.strikes[BROKER_KILLED]
     await stack.start_servers()
-    story = Story(stack, parameters, lambda _story: None)
+    story = Story(stack, parameters, lambda _story: None, patience=patience)
     try:
         await story.clock.start(0)
         await stack.start_services()
         await story.connect()
-        await _under_strikes(story, Striker(stack, story, strikes, record), exhaust=exhaust)
-        is_broker_lost = record.strikes[BROKER_LOST] > lost_before
-        return await _judged(stack, story, is_broker_lost=is_broker_lost)
-    except StuckError as error:
-        verdict = Verdict()
-        verdict.wrong["other"].append(f"stuck: {error}")
-        return verdict
+        striker = Striker(stack, story, strikes, record, is_restless=is_restless)
+        await _under_strikes(story, striker, exhaust=exhaust)
+        forgets = any(FORGETS in part for part in stack.broker.command)
+        is_broker_lost = forgets and record.strikes[BROKER_KILLED] > lost_before
+        verdict = await _judged(stack, story, is_broker_lost=is_broker_lost)
+    except* (StuckError, ServerDiedError) as stuck:
+        verdict.wrong["other"] += [f"stuck: {error}" for error in leaves(stuck)]
     finally:
         await story.close()
         await stack.stop()
+    return verdict
+
+
+def leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    """Yield what went wrong, each by itself."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 async def _under_strikes(story: Story, striker: Striker, *, exhaust: bool) -> None:
-    striking = asyncio.ensure_future(striker.run())
-    try:
+    """Play to the end; if either story or striker is stuck, so is the other."""
+    async with asyncio.TaskGroup() as group:
+        striking = group.create_task(striker.run())
         await story.prepare()
         await _until_heard(story)
         striker.may_lose_records.set()
@@ -61,10 +91,6 @@ async def _under_strikes(story: Story, striker: Striker, *, exhaust: bool) -> No
         while not striking.done():
             await story.clock.settle()
             await asyncio.sleep(GLANCE.total_seconds())
-        striking.result()
-    finally:
-        striking.cancel()
-        await asyncio.gather(striking, return_exceptions=True)
 
 
 async def _until_heard(story: Story) -> None:
@@ -76,7 +102,7 @@ async def _until_heard(story: Story) -> None:
                 await story.client.get("reporting", f"/v1/duties/{duty}", "operator")
                 is_open = True
             except StuckError:
-                if monotonic() - began > PATIENCE:
+                if monotonic() - began > story.client.patience:
                     raise
                 await asyncio.sleep(GLANCE.total_seconds())
 

@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from motor.motor_asyncio import AsyncIOMotorClient
 
+from deploy.embedded import servers
 from deploy.embedded.supervisor import Stack
+from shared.clock import EPOCH, Reading
 from shared.kafka import read_incarnation
+from shared.mongo import ClockDocument, connect, disconnect
 
 ROOT = Path(__file__).parents[2]
 START_AND_WAIT = """
@@ -68,6 +72,26 @@ async def test_a_broker_that_is_started_again_has_its_topics_at_once(tmp_path: P
     finally:
         await stack.stop()
     assert None not in {before, now}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+async def test_the_storys_clock_is_where_it_was_set_after_its_database_was_killed(tmp_path: Path) -> None:
+    """Else those who had seen the moment would wait for ever for those who have to read it again."""
+    server = servers.database(tmp_path)
+    client = connect(servers.mongo_uri(server))
+    clock = ClockDocument(client)
+    try:
+        await server.start()
+        await clock.write(Reading(EPOCH, EPOCH))
+        for day in range(1, 4):
+            reading = Reading(EPOCH, EPOCH + timedelta(days=day))
+            await clock.write(reading)
+            server.kill()
+            await server.start()
+            assert await clock.read() == reading
+    finally:
+        await disconnect(client)
+        await server.stop()
 
 
 def test_a_server_does_not_outlive_who_started_it(tmp_path: Path) -> None:

@@ -134,6 +134,13 @@ MUTANTS = [
         ("tests/component/test_kafka.py",),
     ),
     Mutant(
+        "who knows no leader asks a broker that is away without a pause",
+        "shared/kafka.py",
+        "        if not is_updated:\n",
+        "        if False:\n",
+        ("tests/component/test_kafka.py",),
+    ),
+    Mutant(
         "a client that could not connect is left open",
         "shared/kafka.py",
         """    try:
