@@ -133,7 +133,8 @@ async def test_reminders_that_stood_still_is_alerted_as_down_then_as_late_and_bo
     """`--shrink` divides what rules and Prometheus wait for, never a threshold; 1 is as shipped."""
     program("prometheus")
     by = request.config.getoption("--shrink")
-    standstill = PROMISED + timedelta(minutes=4) / by
+    # Shorter than the windows: who was not scraped for a whole one comes back without a rate.
+    standstill = PROMISED + timedelta(minutes=2) / by
     late = ["RemindersLate", *(["NoticesLate"] if standstill > NOTICES_TOLERATED else [])]
 
     async with observed(tmp_path, by) as (stack, watcher):

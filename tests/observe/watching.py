@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
+import stamina
 import yaml
 
 from deploy.embedded.servers import HOST, Server, free_port
@@ -22,6 +23,12 @@ class Watcher:
 
     def __init__(self, address: str) -> None:
         self._http = httpx.Client(base_url=f"http://{address}", timeout=20)
+        self._until_ready()
+
+    @stamina.retry(on=httpx.HTTPError, attempts=None, timeout=20, wait_initial=0.05, wait_max=0.2)
+    def _until_ready(self) -> None:
+        """Wait until it answers questions: it listens before it can."""
+        self._http.get("/-/ready").raise_for_status()
 
     def close(self) -> None:
         """Let go of the connections."""
