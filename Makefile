@@ -34,7 +34,7 @@ replay: $(RUN) ## let a stopped service say its books again, e.g. SERVICE=remind
 	@$(BIN)/python -m services.$(or $(SERVICE),$(error SERVICE=<name> is missing / 缺少 SERVICE=<服务名>)) say-again $(ARGS)
 
 test: $(DEV) ## run every test on the embedded servers / 运行全部测试
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
 
 test-real: $(DEV) ## run the tests over the wire on Apache Kafka / 在 Apache Kafka 上测试
 	@$(BIN)/python -m tests.real $(ARGS)

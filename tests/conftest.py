@@ -1,11 +1,21 @@
 """The servers as fixtures, each started once per run and only when a test asks for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from deploy.embedded import servers
 from tests.support.servers import running
+
+OVER_THE_WIRE = {"integration", "system", "faults"}
+"""Tests that start servers and services: they wait more than they work, and two at once would wait longer."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Where a run is spread over processes, keep the tests over the wire one after another in one of them."""
+    for item in items:
+        if OVER_THE_WIRE & set(item.path.parts):
+            item.add_marker(pytest.mark.xdist_group("wire"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
