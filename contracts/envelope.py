@@ -130,7 +130,7 @@ def encode(fact: Fact, *, source: str, sequence: int, time: datetime, correlatio
         (
             f'{{"specversion":"1.0","id":{subject[:-1]}/{sequence}",{before}{subject},"time":{_written(time)}'
             f'{behind}{quoted(correlation)},"causationid":{quoted(cause)},"sequence":{sequence}'
-            f',"unit":{quoted(getattr(fact, "unit", ""))},"data":'
+            f',"unit":{quoted(fact.__dict__.get("unit", ""))},"data":'
         ).encode()
         + fact.__pydantic_serializer__.to_json(fact)
         + b"}"

@@ -23,6 +23,12 @@ PROBE = 64
 """Pages are found by asking for this many numbers at once: a range over ``_id`` may scan."""
 
 FLUSHED_AT_ONCE = 500
+DUE_AT_ONCE = 1_000
+"""Streams that are woken together; as many as fill a page."""
+BROUGHT = 20_000
+"""States of one book that are brought into memory at once because their moment has come."""
+LOOKED_UP = 16
+"""Due states that are looked up one by one; more are brought in one range."""
 LEAVING = 100
 """Entries of a page that leave in a turn of the event loop; deciding, which holds it, keeps the rest back."""
 WINDOW = timedelta(minutes=10)
@@ -72,7 +78,7 @@ class Book(Generic[S]):
         source: str,
         actor: str,
         distance: int = 0,
-        remembered: int = 200_000,
+        remembered: int = 50_000,
         marked_every: int = 1,
         window: timedelta | None = WINDOW,
     ) -> None:
@@ -81,6 +87,8 @@ class Book(Generic[S]):
         self.head = 0
         self.applied = 0
         self.said = 0
+        self.told = 0
+        """How far people were told of what was said; the relay keeps it."""
         self.incarnation = ""
         self.page_size = MAX_ENTRIES
         self.tail: deque[Page] = deque(maxlen=512)
@@ -107,7 +115,7 @@ class Book(Generic[S]):
         self._writing: list[_Ticket] = []
         self._turn = asyncio.Lock()
         self._flushing = asyncio.Lock()
-        self._wakes_until = 0
+        self._wakes_until = self._prepared_until = 0
         self._next_wake: tuple[int, int | None] = (-1, None)
         self._since = EPOCH
         self._doubt: datetime | None = None
@@ -120,7 +128,9 @@ class Book(Generic[S]):
         await self._clock.refresh()
         marks = await self._store.marks(self.number)
         self.applied = marks.get("applied", 0)
-        self.said, self.incarnation = marks.get("said", 0), marks.get("incarnation", "")
+        self.said = marks.get("said", 0)
+        self.told = marks.get("told", self.said)
+        self.incarnation = marks.get("incarnation", "")
         self.head = self._marked = self.applied
         if self.head:
             (newest,) = await self._store.read_pages(self.number, [self.head])
@@ -361,12 +371,22 @@ class Book(Generic[S]):
                 self._marked = head
 
     def _forget(self) -> None:
-        """Let go of the states longest in memory when there are too many; only between pages."""
+        """Let go of the states longest in memory when there are too many; only between pages.
+
+        None is while streams are due: what was brought for them would go first.
+        """
+        if self.wakes and self.wakes[0][0] <= to_micros(self._clock.now()):
+            return
         surplus = len(self._records) - self._remembered
         if surplus > 0:
             written = (stream for stream in self._records if stream not in self._unwritten)
             for stream in list(islice(written, surplus)):
                 del self._records[stream]
+
+    @property
+    def unwritten(self) -> int:
+        """Return how many states in memory are newer than the stored ones."""
+        return len(self._unwritten)
 
     async def close(self) -> None:
         """Stop writing: finish the page at hand, write the states, refuse what comes."""
@@ -395,16 +415,42 @@ class Book(Generic[S]):
             heapq.heappush(self.wakes, (wake_at, record.stream))
 
     async def due(self, now: datetime) -> list[str]:
-        """Return the streams whose moment has come, the earliest first, and expect them no more."""
+        """Return streams whose moment has come, the earliest first, a page of them at most.
+
+        They are expected no more.
+        """
         micros = to_micros(now)
         if micros >= self._wakes_until:
             await self._look_ahead(FAR if self._window is None else to_micros(now + self._window))
         due: dict[str, None] = {}
-        while self.wakes and self.wakes[0][0] <= micros:
+        while self.wakes and self.wakes[0][0] <= micros and len(due) < DUE_AT_ONCE:
             moment, stream = heapq.heappop(self.wakes)
             if self._is_expected(moment, stream):
                 due[stream] = None
+        if sum(stream not in self._records for stream in due) > LOOKED_UP:
+            await self._bring(micros, BROUGHT)
         return list(due)
+
+    async def prepare(self, until: datetime) -> None:
+        """Bring states that wake up to a moment into memory before it comes, as many as may stay there."""
+        micros = to_micros(until)
+        if self.wakes and self._prepared_until < self.wakes[0][0] <= micros:
+            self._prepared_until = micros
+            await self._bring(micros, self._remembered)
+
+    async def _bring(self, until: int, limit: int) -> None:
+        """Bring the states that wake first into memory; in turn, or another decision would outdate them.
+
+        The range must not begin with what was woken and is not written yet.
+        """
+        async with self._turn:
+            await self.flush()
+            documents = await self._store.due_states(self.number, until, limit)
+            for n, document in enumerate(documents):
+                if document["_id"] not in self._records:
+                    self._records[document["_id"]] = self._shape.from_document(document)
+                if n % LEAVING == 0:
+                    await asyncio.sleep(0)
 
     async def _look_ahead(self, until: int) -> None:
         """Bring the moments up to *until* into memory, those of unwritten states included."""

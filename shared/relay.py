@@ -19,6 +19,10 @@ PAGES_AT_ONCE = 8
 GATHERED = 0.005
 """Seconds: pages that come while others are being said are said together, in larger batches."""
 SOON = timedelta(seconds=0.1)
+AGAIN_AFTER = 0.5
+"""Seconds."""
+PRESSED_FOR = 60.0
+"""Seconds for which people are told of nothing so that facts come first, at most."""
 MARKED_EVERY = 1.0
 """Seconds between two writings of a mark: what was said since then is said again after a crash."""
 
@@ -55,6 +59,7 @@ class Relay:
     """One process's relay over all the books that it writes.
 
     ``tell`` is called with what was said, before it is marked: telling people hangs on published facts.
+    It waits while ``is_pressed``: at a moment that many share, the facts come first.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Relay:
         every: timedelta,
         soon: timedelta = SOON,
         tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None,
+        is_pressed: Callable[[], bool] = lambda: False,
         facts: Mapping[str, type[Fact]] = FACTS,
     ) -> None:
         """Say what *books* hold; say Said on *topics* *every* so often, and *soon* after the last page.
@@ -88,9 +94,11 @@ class Relay:
         self._every = every.total_seconds()
         self._soon = soon.total_seconds()
         self._tell = tell
+        self._is_pressed = is_pressed
+        self._untold = asyncio.Event()
         self._lowering = {name: fact for name, fact in facts.items() if fact.lowered is not Fact.lowered}
         self._wake = asyncio.Event()
-        self._marked: dict[int, int] = {}
+        self._marked: dict[int, tuple[int, int]] = {}
         self._marked_at = 0.0
         self._said_at = 0.0
         self._fresh_at: float | None = None
@@ -116,7 +124,40 @@ class Relay:
                 elif all(book.head - book.said < PAGES_AT_ONCE for book in self._books()):
                     await asyncio.sleep(GATHERED)
             except (BrokerUnavailableError, StoreUnavailableError):
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(AGAIN_AFTER)
+
+    @property
+    def is_telling(self) -> bool:
+        """Tell whether people are still to be told of something that was said."""
+        return any(book.told < book.said for book in self._books())
+
+    async def run_telling(self) -> None:
+        """Tell people of what was said until cancelled; facts never wait for it."""
+        while True:
+            self._untold.clear()
+            try:
+                if not await self.tell_pages():
+                    await self._untold.wait()
+            except StoreUnavailableError:
+                await asyncio.sleep(AGAIN_AFTER)
+
+    async def tell_pages(self) -> bool:
+        """Tell people of a few pages of each book that were said; tell whether there is more."""
+        if self._tell is None:
+            return False
+        for book in [book for book in self._books() if book.told < book.said]:
+            await self._breathe()
+            first, last = book.told + 1, min(book.said, book.told + PAGES_AT_ONCE)
+            await self._tell(book, await self._pages(book, first, last))
+            # Another incarnation of the broker hears all again; people do not.
+            _note_told(book, last)
+        return self.is_telling
+
+    async def _breathe(self) -> None:
+        """Wait while what many share is being decided, but not for ever."""
+        until = monotonic() + PRESSED_FOR
+        while self._is_pressed() and monotonic() < until:  # noqa: ASYNC110 what presses is a count
+            await asyncio.sleep(AGAIN_AFTER)
 
     async def _rest(self) -> None:
         await self.say_said_if_due()
@@ -160,12 +201,11 @@ class Relay:
             ]
         )
         for book, pages in work:
-            if self._tell is not None:
-                await self._tell(book, pages)
             book.said = pages[-1].number
             metrics.SAID_PAGES.labels(self._source.rpartition("/")[2]).inc(len(pages))
-            while book.tail and book.tail[0].number <= book.said:
-                book.tail.popleft()
+            if self._tell is None:
+                _note_told(book, book.said)
+        self._untold.set()
         self._fresh_at = monotonic()
         await self._mark(force=False)
         return any(book.said < book.head for book, _ in work)
@@ -176,8 +216,11 @@ class Relay:
         return (newest,) if lowering is None else (newest, *older(newest, lowering))
 
     async def _unsaid(self, book: Book[Any]) -> Sequence[Page]:
-        """Return the next pages to say, from memory if they are still there."""
-        first, last = book.said + 1, min(book.head, book.said + PAGES_AT_ONCE)
+        """Return the next pages to say."""
+        return await self._pages(book, book.said + 1, min(book.head, book.said + PAGES_AT_ONCE))
+
+    async def _pages(self, book: Book[Any], first: int, last: int) -> Sequence[Page]:
+        """Return pages of a book, from memory if they are still there."""
         if book.tail and book.tail[0].number <= first:
             start = first - book.tail[0].number
             return [book.tail[n] for n in range(start, start + last - first + 1)]
@@ -187,11 +230,15 @@ class Relay:
         if not force and monotonic() - self._marked_at < MARKED_EVERY:
             return
         self._marked_at = monotonic()
-        moved = [(b, b.said) for b in self._books() if self._marked.get(b.number) != b.said]
+        done = {book: (book.said, book.told) for book in self._books()}
+        moved = {book: marks for book, marks in done.items() if self._marked.get(book.number) != marks}
         await self._store.set_marks(
-            {book.number: {"said": said, "incarnation": book.incarnation} for book, said in moved}
+            {
+                book.number: {"said": said, "told": told, "incarnation": book.incarnation}
+                for book, (said, told) in moved.items()
+            }
         )
-        self._marked.update((book.number, said) for book, said in moved)
+        self._marked.update((book.number, marks) for book, marks in moved.items())
 
     async def say_said(self) -> None:
         """Say through when everything that these books decided is out.
@@ -248,4 +295,13 @@ class Relay:
         """Say everything there is and mark it; for a stop."""
         while await self.say_pages():
             pass
+        while await self.tell_pages():
+            pass
         await self._mark(force=True)
+
+
+def _note_told(book: Book[Any], number: int) -> None:
+    """Learn that people were told of a book up to a page; nobody in this process needs it any more."""
+    book.told = max(book.told, number)
+    while book.tail and book.tail[0].number <= min(book.told, book.said):
+        book.tail.popleft()

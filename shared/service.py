@@ -55,6 +55,12 @@ from shared.verified import tell_verified
 S = TypeVar("S")
 YOUNG, MIDDLE, OLD = 200_000, 20, 100
 """Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
+PRESSED = 500
+"""Streams: with more of them waiting, the database first has to take their facts."""
+UNWRITTEN = 200_000
+"""Streams: so many states at most wait in memory for that."""
+REMEMBERED = 50_000
+"""States that a process keeps in memory over all its books, besides those not written yet."""
 FLUSHED_EVERY = 1.0
 """Seconds of real time: a stream that changes again meanwhile is written once."""
 TURN = 0.0005
@@ -231,6 +237,7 @@ class Service(Generic[S]):
             source=self.source,
             actor=actor or self.actor,
             distance=self.plan.distance,
+            remembered=REMEMBERED // self.plan.books,
             marked_every=PROBE,
             # Who hurries asks for the next moment after each jump: it is better known than looked for.
             window=WINDOW if self._story is None else None,
@@ -266,6 +273,7 @@ class Service(Generic[S]):
             every=self.settings.said_every,
             soon=self.settings.said_soon,
             tell=plan.tell,
+            is_pressed=self.is_pressed,
         )
         if self._story is not None:
             self._story.on_jump = self.relay.hurry
@@ -294,12 +302,14 @@ class Service(Generic[S]):
         """Yield what runs side by side until the process stops; the server first: it is never cancelled."""
         yield server.serve()
         yield self.relay.run()
+        yield self.relay.run_telling()
         yield self._flush_often()
         yield self._measure_often()
         yield self._count_often()
         yield self.hearing.watch()
         if self.timer is not None:
             yield self.timer.run()
+            yield self.timer.run_ahead()
         if self._story is not None:
             yield self._story.run()
         if not self.plan.is_dealt:
@@ -443,7 +453,15 @@ class Service(Generic[S]):
             for book in self.opened():
                 with suppress(StoreUnavailableError):
                     await book.settle_doubt()
-                    await book.flush()
+                    if not self.is_pressed():
+                        await book.flush()
+
+    def is_pressed(self) -> bool:
+        """Tell whether so many streams wait for their moment's say that states and notices come later."""
+        return self.timer is not None and self.timer.due() > PRESSED and self._unwritten() < UNWRITTEN
+
+    def _unwritten(self) -> int:
+        return sum(book.unwritten for book in self.opened())
 
     async def _measure_often(self) -> None:
         written: dict[int, int] = {}
@@ -549,7 +567,7 @@ class Service(Generic[S]):
         }
         is_quiet = self.plan.wake is not None and said is not None and to_micros(said) > decided_at
         wakes = await asyncio.gather(*(book.next_wake() for book in books)) if is_quiet else []
-        if self.timer is not None and self.timer.is_busy:
+        if (self.timer is not None and self.timer.is_busy) or self.relay.is_telling:
             wakes = [0]
         return {
             "source": self.source,

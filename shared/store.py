@@ -47,6 +47,9 @@ class Store(Protocol):
     async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
         """Return ``(wake_at, stream)`` of a book's stored states up to a moment in microseconds, in order."""
 
+    async def due_states(self, book: int, until: int, limit: int) -> list[Document]:
+        """Return a book's stored states that wake up to a moment, the earliest first; cheap for many."""
+
     async def parked(self, book: int, limit: int) -> list[Document]:
         """Return a book's stored states that hold dead letters."""
 
@@ -54,7 +57,7 @@ class Store(Protocol):
         """Return how many stored states of these books hold dead letters."""
 
     async def marks(self, book: int) -> Mapping[str, Any]:
-        """Return the marks of a book: ``applied``, ``said``, ``incarnation``."""
+        """Return the marks of a book: ``applied``, ``said``, ``told``, ``incarnation``."""
 
     async def set_marks(self, marks: Mapping[int, Mapping[str, Any]]) -> None:
         """Set marks of books; those of one book all at once."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,11 @@ from shared.store import StoreUnavailableError
 
 NAP = 0.02
 """Seconds: the longest sleep, so that a jump of the clock is seen; a nearer moment is met at its instant."""
+AT_ONCE = 8
+"""Books whose due streams are decided side by side: those of the first are out before the last are read."""
+AHEAD = timedelta(seconds=5)
+PREPARED_EVERY = 1.0
+"""Seconds."""
 AGAIN_AFTER = 0.25
 """Seconds after which a stream that could not speak is tried again."""
 
@@ -32,6 +38,7 @@ class Timer:
         self.held: dict[int, dict[str, float]] = {}
         """Per book the streams that are to be tried again, and when (real seconds)."""
         self._turns = 0
+        self._places = asyncio.Semaphore(AT_ONCE)
         self._at_hand = 0
 
     @property
@@ -48,13 +55,22 @@ class Timer:
             await asyncio.sleep(self._pause() if all(turns) else AGAIN_AFTER)
 
     async def _try_turn(self, book: Book[Any]) -> bool:
-        """Wake what is due in one book; tell whether it could be written. No book waits for another."""
+        """Wake what is due in one book; tell whether it could be written. Few books wait for another."""
         try:
-            await self.turn(book)
+            async with self._places:
+                await self.turn(book)
         except (BookLostError, StoreUnavailableError) as error:
             log.warning("timer_waits", book=book.number, reason=told(error))
             return False
         return True
+
+    async def run_ahead(self) -> None:
+        """Bring into memory what will be woken in a moment, until cancelled."""
+        while True:
+            await asyncio.sleep(PREPARED_EVERY)
+            for book in list(self._books()):
+                with suppress(StoreUnavailableError):
+                    await book.prepare(self._clock.now() + AHEAD)
 
     async def turn(self, book: Book[Any]) -> None:
         """Wake what is due in one book, and write the one line of it if anybody spoke."""

@@ -61,11 +61,11 @@ class Calendar:
 
     def after(self, due_at: datetime, working_days: int, at: time, zone: str) -> datetime:
         """Return *at* local time on the n-th working day after the day of a due moment; n is 1 or more."""
-        return self._moment(due_at, working_days, DAY, at, zone)
+        return _moment(self, due_at, working_days, DAY, at, zone)
 
     def before(self, due_at: datetime, working_days: int, at: time, zone: str) -> datetime:
         """Return *at* local time on the n-th working day before the day of a due moment; n is 1 or more."""
-        return self._moment(due_at, working_days, -DAY, at, zone)
+        return _moment(self, due_at, working_days, -DAY, at, zone)
 
     def is_provisional(self, moment: datetime, zone: str) -> bool:
         """Tell whether a moment lies beyond the published days, and may move when the next year is."""
@@ -75,13 +75,18 @@ class Calendar:
         """Return how many more days are published after that of a moment; less than none beyond them."""
         return (self.workdays.covered_until - moment.astimezone(ZoneInfo(zone)).date()).days
 
-    def _moment(self, due_at: datetime, count: int, step: timedelta, at: time, zone: str) -> datetime:
-        if count < 1:
-            raise ValueError(f"not a number of working days: {count}")
-        local = ZoneInfo(zone)
-        due_on = (due_at - MICROSECOND).astimezone(local).date()
-        day = _nth(self, due_on, count, step)
-        return datetime.combine(day, at, local).astimezone(UTC)
+
+@lru_cache(maxsize=65_536)
+def _moment(  # noqa: PLR0917 what a cache is asked by
+    calendar: Calendar, due_at: datetime, count: int, step: timedelta, at: time, zone: str
+) -> datetime:
+    """Return *at* local time on a working day counted from that of a due moment; many duties share one."""
+    if count < 1:
+        raise ValueError(f"not a number of working days: {count}")
+    local = ZoneInfo(zone)
+    due_on = (due_at - MICROSECOND).astimezone(local).date()
+    day = _nth(calendar, due_on, count, step)
+    return datetime.combine(day, at, local).astimezone(UTC)
 
 
 @lru_cache(maxsize=65_536)

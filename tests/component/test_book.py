@@ -1,7 +1,7 @@
 """One book and its writers, each promise by itself."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,18 +13,37 @@ from hypothesis import strategies as st
 
 from contracts.envelope import MAX_FACT_BYTES
 from shared import book as book_module
-from shared.book import BookLostError
+from shared.book import DUE_AT_ONCE, LOOKED_UP, Book, BookLostError
 from shared.clock import to_micros
 from shared.decider import Decider, Request
 from shared.drafts import FactTooLargeError
 from shared.ledger import Page
 from shared.state import NOTHING_SEEN
-from shared.store import PageTakenError, StoreUnavailableError
+from shared.store import Document, PageTakenError, StoreUnavailableError
 from shared.testing.given import Scene
 from shared.testing.memory import MemoryDatabase, MemoryStore
 from shared.timer import Timer
 from tests.support.kit import NOON, HandClock, a_book, a_record, a_request, an_intake, entries, pages
 from tests.support.toy import Chimed, Hear, Noted, Ring, toy
+
+
+class Looked(MemoryStore):
+    """Counts what is looked up one by one, and the ranges that are read."""
+
+    looked_up = 0
+    ranges = 0
+
+    async def load_states(self, streams: Collection[str]) -> list[Document]:  # type: ignore[explicit-override]
+        """Count the streams."""
+        self.looked_up += len(streams)
+        return await super().load_states(streams)
+
+    async def due_states(  # type: ignore[explicit-override]
+        self, book: int, until: int, limit: int
+    ) -> list[Document]:
+        """Count the range."""
+        self.ranges += 1
+        return await super().due_states(book, until, limit)
 
 
 class Failing:
@@ -495,3 +514,63 @@ def test_a_rule_can_be_told_as_given_when_then() -> None:
     scene.given().when(Hear("ask", 0), at=NOON).then(once)
     scene.given(once).when(Hear("again", 1), at=NOON).then_nothing()
     scene.given(once).when(Hear("again", 2), at=NOON).then_refused("odd")
+
+
+class TestManyAtOneMoment:
+    """A deadline that thousands share."""
+
+    async def _book(self, count: int, remembered: int = 50_000) -> tuple[Looked, Book[Any], HandClock]:
+        database, clock = MemoryDatabase(), HandClock()
+        first = await a_book(MemoryStore(database), clock=clock)
+        await first.handle(
+            [a_request(name=f"x{n:05d}", cause=f"ask-{n}", rings_in=10 + n) for n in range(count)]
+        )
+        await first.close()
+        store = Looked(database)
+        return (
+            store,
+            await a_book(store, clock=clock, actor="heir", remembered=remembered, distance=9_000),
+            clock,
+        )
+
+    async def test_they_are_woken_by_pages_and_read_in_one_range_each(self) -> None:
+        store, book, clock = await self._book(DUE_AT_ONCE + 100)
+        clock.moment = NOON + timedelta(seconds=1)
+
+        first = await book.due(clock.now())
+        await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in first])
+        second = await book.due(clock.now())
+        await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in second])
+
+        assert (len(first), len(second)) == (DUE_AT_ONCE, 100)
+        assert first + second == sorted(first + second)
+        assert (store.looked_up, store.ranges) == (0, 1)
+
+    async def test_few_are_looked_up(self) -> None:
+        store, book, clock = await self._book(LOOKED_UP)
+        clock.moment = NOON + timedelta(seconds=1)
+
+        await book.handle([Request(stream, Ring(), "ring") for stream in await book.due(clock.now())])
+
+        assert (store.looked_up, store.ranges) == (LOOKED_UP, 0)
+
+    async def test_they_are_in_memory_before_their_moment_as_many_as_may_stay_there(self) -> None:
+        store, book, clock = await self._book(100, remembered=60)
+        await book.due(clock.now())
+
+        await book.prepare(NOON + timedelta(microseconds=9))
+        assert store.ranges == 0
+        for _ in range(2):
+            await book.prepare(NOON + timedelta(seconds=1))
+        assert store.ranges == 1
+        assert len(book._records) == 60
+
+    async def test_what_is_read_for_a_moment_does_not_undo_what_is_known_of_it(self) -> None:
+        _, book, clock = await self._book(100)
+        await book.handle([a_request(name="x00000", cause="more", rings_in=2_000_000)])
+        before = await book.peek("b:x00000")
+        clock.moment = NOON + timedelta(seconds=1)
+
+        await book.due(clock.now())
+
+        assert await book.peek("b:x00000") == before

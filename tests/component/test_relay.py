@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from contracts.envelope import Envelope
 from shared import relay as relay_module
+from shared.book import Book
+from shared.ledger import Page
 from shared.relay import PAGES_AT_ONCE, Outbound, Relay
+from shared.store import StoreUnavailableError
 from shared.tasks import end
 from shared.testing.memory import MemoryBroker, MemoryStore
 from tests.support.eventually import eventually
@@ -100,3 +104,87 @@ async def test_a_relay_that_is_a_long_way_behind_does_not_wait(monkeypatch: pyte
         await book.handle([a_request(cause=f"ask-{n}")])
     async with counted(a_relay(book, store, broker)) as sent:
         await eventually(lambda: sum(sent) >= 3 * PAGES_AT_ONCE - 1)
+
+
+class Teller:
+    """Tells people of pages, unless the database is away."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self.is_away = False
+
+    async def tell(self, _: Book[Any], pages: Sequence[Page]) -> None:
+        """Remember which pages people were told of."""
+        if self.is_away:
+            raise StoreUnavailableError
+        self.told += [page.number for page in pages]
+
+
+async def test_facts_do_not_wait_for_people_to_be_told_and_no_page_is_passed_over() -> None:
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    book = await a_book(store)
+    relay = a_relay(book, store, broker, tell=teller.tell)
+    teller.is_away = True
+    for n in range(PAGES_AT_ONCE + 3):
+        await book.handle([a_request(cause=f"ask-{n}")])
+
+    while await relay.say_pages():
+        pass
+
+    assert book.said == book.head
+    with pytest.raises(StoreUnavailableError):
+        await relay.tell_pages()
+    assert relay.is_telling
+
+    teller.is_away = False
+    await relay.drain()
+
+    assert teller.told == list(range(1, book.head + 1))
+    assert not relay.is_telling
+
+
+async def test_nobody_is_told_before_the_facts_are_out_or_twice_by_a_relay_that_goes_on() -> None:
+    """What was said and not told is marked apart: the next process tells it, and says nothing again."""
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    book = await a_book(store)
+    relay = a_relay(book, store, broker, tell=teller.tell)
+    await book.handle([a_request(cause="first")])
+    assert not await relay.tell_pages()
+    assert teller.told == []
+    await relay.drain()
+    await book.handle([a_request(cause="second")])
+    while await relay.say_pages():
+        pass
+    await relay._mark(force=True)
+    said = broker.high_water("b", 0)
+
+    heir = await a_book(store, actor="heir")
+    await a_relay(heir, store, broker, tell=teller.tell).drain()
+
+    assert broker.high_water("b", 0) == said
+    assert teller.told == list(range(1, heir.head + 1))
+
+
+async def test_people_are_told_after_the_facts_of_a_moment_that_many_share_but_not_never(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "AGAIN_AFTER", 0.0)
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    book = await a_book(store)
+    looks: list[int] = []
+
+    def is_pressed() -> bool:
+        looks.append(len(teller.told))
+        return len(looks) < 10
+
+    relay = a_relay(book, store, broker, tell=teller.tell, is_pressed=is_pressed)
+    await book.handle([a_request()])
+    await relay.drain()
+    assert looks == [0] * 10
+    assert teller.told
+
+    monkeypatch.setattr(relay_module, "PRESSED_FOR", 0.0)
+    relay = a_relay(book, store, broker, tell=teller.tell, is_pressed=lambda: True)
+    await book.handle([a_request(cause="again")])
+    await relay.drain()
+    assert teller.told[-1] == book.head

@@ -119,4 +119,4 @@ async def forget_what_was_said(village: Village) -> None:
     store = village.store("reminders")
     for book in range(PARTITIONS):
         marks = await store.marks(book)
-        await store.set_marks({book: {"said": 0, "incarnation": marks["incarnation"]}})
+        await store.set_marks({book: {"said": 0, "told": 0, "incarnation": marks["incarnation"]}})

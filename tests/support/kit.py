@@ -57,7 +57,7 @@ async def a_book(
     return book
 
 
-def a_relay(book: Book[Any], store: MemoryStore, broker: MemoryBroker) -> Relay:
+def a_relay(book: Book[Any], store: MemoryStore, broker: MemoryBroker, **options: Any) -> Relay:
     """Return what says a book of the toy, and once a second that it has said all."""
     return Relay(
         lambda: [book],
@@ -69,6 +69,7 @@ def a_relay(book: Book[Any], store: MemoryStore, broker: MemoryBroker) -> Relay:
         partitions=broker.partitions,
         of=1,
         every=timedelta(seconds=1),
+        **options,
     )
 
 

@@ -1,8 +1,7 @@
 """Who speaks when a rung is due: the highest that has passed; where nobody sits, the next above at once."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import datetime
-from functools import cache
 from itertools import chain, count, takewhile
 
 from contracts.duties import DutyOpened
@@ -27,13 +26,16 @@ def climb(watch: Watch, opened: DutyOpened, now: datetime, tree: Tree, workdays:
     def at(k: int) -> datetime:
         return rung_at(policy, k, opened.due_at, watch.delay, workdays)
 
-    @cache
+    known: dict[int, Called] = {}
+
     def called(k: int) -> Called:
-        return _called(tree, opened.unit, rung(policy, k).roles, now)
+        if k not in known:
+            known[k] = _called(tree, opened.unit, rung(policy, k).roles, now)
+        return known[k]
 
     if at(first) > now:
         return [WatchMoved(duty=opened.duty, next_at=at(first), delay=watch.delay)]
-    top = next(k for k in count(first) if not called(k) or at(k + 1) > now)
+    top = next(k for k in count(first) if at(k + 1) > now or not called(k))
     above, below = takewhile(called, count(top)), range(top - 1, first - 1, -1)
     tried: list[int] = []
     for k in chain(above, below):
@@ -61,6 +63,14 @@ def gate_at(watch: Watch, now: datetime, workdays: Calendar) -> datetime | None:
     for moment in takewhile(lambda moment: moment <= now, moments):
         gate = moment
     return gate
+
+
+def waits_like(watch: Watch) -> Hashable:
+    """Return what the gate of a watch hangs on, and its owner: watches of which it is equal wait alike."""
+    opened = watch.opened
+    if opened is None or not needs_owner(watch):
+        return None
+    return watch.owner, opened.due_at, opened.policy, watch.rung, watch.delay
 
 
 def _called(tree: Tree, unit: str, roles: tuple[str, ...], now: datetime) -> Called:

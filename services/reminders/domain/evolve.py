@@ -1,6 +1,5 @@
 """What a watch becomes by a fact, and what follows from its state alone."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from contracts.envelope import Fact
@@ -15,7 +14,15 @@ from contracts.escalations import (
     PostFoundVacant,
 )
 from contracts.reminders import ReminderFired
-from services.reminders.domain.model import DutyWatched, Status, Watch, WatchEnded, WatchMoved, WatchWaived
+from services.reminders.domain.model import (
+    DutyWatched,
+    Status,
+    Watch,
+    WatchEnded,
+    WatchMoved,
+    WatchWaived,
+    changed,
+)
 
 
 def wake_at(watch: Watch) -> datetime | None:
@@ -34,20 +41,20 @@ def evolve(watch: Watch, fact: Fact) -> Watch:
         case DutyWatched():
             return _watched(watch, fact)
         case WatchMoved():
-            return replace(watch, next_at=fact.next_at, delay=fact.delay)
+            return changed(watch, next_at=fact.next_at, delay=fact.delay)
         case ReminderFired():
-            return replace(watch, reminded=fact.days_before)
+            return changed(watch, reminded=fact.days_before)
         case DutyMissed():
-            return replace(watch, status=Status.CLIMBING)
+            return changed(watch, status=Status.CLIMBING)
         case EscalationRaised():
             told = tuple({**dict(watch.told), fact.post: fact.rung}.items())
-            return replace(watch, rung=max(watch.rung, fact.rung), told=told)
+            return changed(watch, rung=max(watch.rung, fact.rung), told=told)
         case PostFoundVacant():
-            return replace(watch, rung=max(watch.rung, fact.rung))
+            return changed(watch, rung=max(watch.rung, fact.rung))
         case EscalationAcknowledged():
-            return replace(watch, held=(*watch.held, fact.rung))
+            return changed(watch, held=(*watch.held, fact.rung))
         case EscalationExhausted():
-            return replace(watch, status=Status.EXHAUSTED, next_at=None)
+            return changed(watch, status=Status.EXHAUSTED, next_at=None)
         case _:
             return _ended(watch, fact)
 
@@ -58,7 +65,7 @@ def _watched(watch: Watch, fact: DutyWatched) -> Watch:
         status = Status.FULFILLED
     elif watch.waived_at is not None and watch.waived_at <= due_at:
         status = Status.WAIVED
-    return replace(
+    return changed(
         watch,
         status=status,
         owner=fact.owner,
@@ -71,7 +78,7 @@ def _watched(watch: Watch, fact: DutyWatched) -> Watch:
 def _ended(watch: Watch, fact: Fact) -> Watch:
     match fact:
         case WatchEnded() if watch.status is Status.UNKNOWN:
-            return replace(watch, fulfilled_at=fact.fulfilled_at)
+            return changed(watch, fulfilled_at=fact.fulfilled_at)
         case WatchEnded():
             status = Status.FULFILLED
         case EscalationResolved():
@@ -82,7 +89,7 @@ def _ended(watch: Watch, fact: Fact) -> Watch:
             return watch
         case WatchWaived():
             waived = watch.status if watch.status is Status.UNKNOWN else Status.WAIVED
-            return replace(watch, status=waived, next_at=None, waived_at=fact.waived_at)
+            return changed(watch, status=waived, next_at=None, waived_at=fact.waived_at)
         case _:
             raise TypeError(f"no part of a watch's story: {fact.type}")
-    return replace(watch, status=status, next_at=None, fulfilled_at=fact.fulfilled_at)
+    return changed(watch, status=status, next_at=None, fulfilled_at=fact.fulfilled_at)

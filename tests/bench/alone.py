@@ -1,0 +1,214 @@
+"""Reminders alone on deadline day: its duties laid into its own store, and what it would hear of others."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+
+from contracts.directory import PostPlan, TenureStarted, UnitPlaced
+from contracts.duties import DutyOpened, Line
+from contracts.envelope import Envelope, Fact, Said, encode, encode_said
+from contracts.escalations import EscalationRaised
+from contracts.topics import PARTITIONS
+from deploy.embedded.keys import make_keys
+from deploy.embedded.servers import HOST, Server, free_port
+from services.reminders.app import SHAPE
+from services.reminders.domain.ladder import MICROSECOND
+from services.reminders.domain.model import DutyWatched, Watch
+from shared.book import Book
+from shared.clock import EPOCH, SystemClock, real_now
+from shared.decider import Decider, Request
+from shared.ids import partition_of
+from shared.kafka import KafkaOutlet
+from shared.mongo import MongoStore, connect, disconnect
+from shared.relay import Outbound
+
+VILLAGES = 4_000
+"""Duties beyond these are further ones of the same villages: the tree is not what is measured."""
+OWNER, DIRECTORY = "/zeren/reporting", "/zeren/directory"
+PART = 1_000
+_GREETING = b"GET /live HTTP/1.0\r\n\r\n"
+
+
+def laid(_: Watch, opened: DutyOpened, __: datetime) -> Sequence[Fact]:
+    """Watch a duty of which everybody was reminded: the next that it has to say is that it was missed."""
+    next_at = opened.due_at + MICROSECOND
+    return [DutyWatched(duty=opened.duty, owner=OWNER, opened=opened, next_at=next_at)]
+
+
+def duty(n: int, due_at: datetime) -> DutyOpened:
+    """Return the opening of the n-th duty."""
+    report = f"2026.main-responsibility.3303{n:08d}"
+    return DutyOpened(
+        duty=f"{report}@330305",
+        unit=_village(n % VILLAGES),
+        kind="double-report",
+        line=Line.MAIN,
+        recipient="330305",
+        period="2026",
+        due_at=due_at,
+        policy="double-report/1",
+        occurrence=report,
+        title="2026年度履行主体责任情况报告",
+    )
+
+
+def _village(n: int) -> str:
+    return f"3303{n:08d}"
+
+
+def _tree() -> list[Fact]:
+    """Return a province, a city, counties, towns and villages, everywhere somebody in every post."""
+    facts: list[Fact] = []
+    roles = ("handler", "leader_in_charge", "head")
+    posts = tuple(PostPlan(role=role, rank_class="principal") for role in roles)
+    above: dict[str, str | None] = {"33": None, "3303": "33"}
+    above |= {f"3303{n:02d}": "3303" for n in range(10)}
+    above |= {f"3303{n:03d}": f"3303{n % 10:02d}" for n in range(100, 200)}
+    above |= {_village(n): f"3303{100 + n % 100:03d}" for n in range(VILLAGES)}
+    for unit, parent in above.items():
+        facts.append(UnitPlaced(unit=unit, name=unit, kind="party_committee", parent=parent, posts=posts))
+        facts += [
+            TenureStarted(unit=unit, post=f"{unit}/{role}", person=f"p-{unit}-{role}", from_at=EPOCH)
+            for role in roles
+        ]
+    return facts
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Reminders in a process of its own, on servers that are up and have their topics."""
+
+    mongo_uri: str
+    kafka: str
+    incarnation: str
+    folder: Path
+
+    async def lay(self, count: int, due_at: datetime) -> None:
+        """Lay *count* duties that are due at one moment into the store, by the kit's own books."""
+        client = connect(self.mongo_uri, "pymongo")
+        store = MongoStore(client, "reminders")
+        await store.make_indexes()
+        books = [self._book(number, store) for number in range(PARTITIONS)]
+        for book in books:
+            await book.open()
+        wishes: dict[int, list[Request]] = {number: [] for number in range(PARTITIONS)}
+        for n in range(count):
+            opened = duty(n, due_at)
+            wishes[partition_of(opened.subject, PARTITIONS)].append(
+                Request(f"watch:{opened.duty}", opened, opened.subject)
+            )
+        for book in books:
+            mine = wishes.pop(book.number)
+            for first in range(0, len(mine), PART):
+                await book.handle(mine[first : first + PART])
+            await book.close()
+            await store.set_marks({book.number: {"said": book.head, "incarnation": self.incarnation}})
+        await disconnect(client)
+
+    def _book(self, number: int, store: MongoStore) -> Book[Watch]:
+        return Book(
+            number,
+            store=store,
+            decider=Decider(laid, SHAPE),
+            clock=SystemClock(),
+            source="/zeren/reminders",
+            actor="bench",
+            distance=10**9,
+        )
+
+    async def say_tree(self) -> None:
+        """Say the tree, as the directory would."""
+        sequences: dict[str, int] = {}
+        records = []
+        for fact in _tree():
+            key = fact.subject
+            sequence = sequences[key] = sequences.get(key, 0) + 1
+            value = encode(
+                fact, source=DIRECTORY, sequence=sequence, time=real_now(), correlation=key, cause=key
+            )
+            records.append(Outbound("directory", partition_of(key, PARTITIONS), key, value))
+        async with self._outlet() as outlet:
+            await outlet.send(records)
+            await self.say_said(outlet)
+
+    async def say_said(self, outlet: KafkaOutlet) -> datetime:
+        """Say for directory and reporting that all before now is out; return when that was acknowledged."""
+        now = real_now()
+        saids = {"directory": self._said(DIRECTORY, now), "duties": self._said(OWNER, now)}
+        await outlet.send(
+            [
+                Outbound(topic, n, None, encode_said(said, topic=topic, partition=n, time=now))
+                for topic, said in saids.items()
+                for n in range(PARTITIONS)
+            ]
+        )
+        return real_now()
+
+    def _said(self, source: str, through: datetime) -> Said:
+        return Said(source=source, books=(0,), of=1, through=through, incarnation=self.incarnation)
+
+    @asynccontextmanager
+    async def _outlet(self) -> AsyncIterator[KafkaOutlet]:
+        outlet = KafkaOutlet(self.kafka)
+        await outlet.start()
+        try:
+            yield outlet
+        finally:
+            await outlet.stop()
+
+    def service(self) -> Server:
+        """Return the process of reminders, not started."""
+        port = free_port()
+        public_key = make_keys(self.folder / "keys")
+        environment = {
+            "REMINDERS_MONGO_URI": self.mongo_uri,
+            "REMINDERS_KAFKA_ADDRESS": self.kafka,
+            "REMINDERS_KAFKA_SESSION": "PT3S",
+            "REMINDERS_HTTP_HOST": HOST,
+            "REMINDERS_HTTP_PORT": str(port),
+            "REMINDERS_PUBLIC_KEY": str(public_key.resolve()),
+            "REMINDERS_LOG_JSON": "true",
+        }
+        command = [sys.executable, "-m", "services.reminders"]
+        log = self.folder / "reminders.log"
+        return Server("reminders", port, command, _GREETING, log, environment)
+
+    async def rows(self) -> Collection[str]:
+        """Return the duties whose first rung stands in the ledger."""
+        client: Any = AsyncMongoClient(self.mongo_uri)
+        try:
+            found = client["reminders"]["pages"].find({}, {"entries.events.type": 1, "entries.stream": 1})
+            return {
+                entry["stream"].removeprefix("watch:")
+                async for page in found
+                for entry in page["entries"]
+                if any(event["type"] == EscalationRaised.type for event in entry["events"])
+            }
+        finally:
+            await client.close()
+
+
+def raised(record: Any) -> str | None:
+    """Return the duty whose first rung a record of ``escalations`` tells of; the miss lies before it."""
+    if record.key is None or b"escalation-raised" not in record.value[:400]:
+        return None
+    return str(Envelope.parse(record.value).data["duty"])
+
+
+async def is_ready(service: Server) -> bool:
+    """Tell whether the process can do its work."""
+    try:
+        reader, writer = await asyncio.open_connection(HOST, service.port)
+        writer.write(b"GET /ready HTTP/1.0\r\n\r\n")
+        line = await reader.readline()
+        writer.close()
+    except OSError:
+        return False
+    return b" 200 " in line
