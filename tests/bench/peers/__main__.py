@@ -114,7 +114,11 @@ def main(
                     measure(contestant, count, partitions, Path(folder), is_journaled=journaled)
                 )
             drained[contestant.name].append(result)
-            typer.echo(f"{number} {contestant.name}: {result.per_second:,.0f}/s", err=True)
+            typer.echo(
+                f"{number} {contestant.name}: {result.facts:,} facts, {result.rows:,} rows, "
+                f"{result.per_second:,.0f}/s",
+                err=True,
+            )
     inserts = "inserts journaled" if journaled else "inserts not journaled"
     typer.echo(
         f"{count:,} duties due at one instant, {partitions} partitions, {inserts}, medians of {rounds}"

@@ -1,7 +1,7 @@
 """The floor: a plain loop over batches on the same two servers; nobody fires faster and still does the work.
 
-It reads what is due ahead of the instant, at most `WINDOW` duties, and has their facts ready in memory:
-reading one document takes the embedded database 0.1 ms or more. Rows and facts are written at the instant.
+It reads what is due ahead of the instant, `WINDOW` duties at most, and has their facts ready in memory:
+to read a document takes the embedded database 0.1 ms or more. Nothing is written before the instant.
 """
 
 import asyncio
@@ -30,22 +30,24 @@ async def work(day: Day) -> None:
     """Fire what is due, page by page: one is inserted while the one before is sent."""
     database = connect(day.mongo)[DATABASE]
     pages = await database.create_collection("pages", write_concern=day.concern)
-    producer = AIOKafkaProducer(bootstrap_servers=day.kafka, acks="all", max_batch_size=512 * 1024)
+    producer = AIOKafkaProducer(bootstrap_servers=day.kafka, acks="all", max_batch_size=1024 * 1024)
     await producer.start()
-    due = database["due"].find({"due_at": {"$lte": day.moment}}).sort("due_at", 1).limit(WINDOW)
-    ids = [document["_id"] async for document in due.batch_size(PAGE)]
-    said = f"{day.moment:%Y-%m-%dT%H:%M:%S.%fZ}"
-    facts = [(partition_of(d, day.partitions), d.encode(), fact(d, said)) for d in ids]
+    due = database["due"].find({"due_at": {"$lte": day.moment}}).sort("due_at", 1).batch_size(PAGE)
+    window = await _ahead(due, day)
     await asyncio.sleep(max(0.0, day.due_at - time.time()))
     sending: asyncio.Future[Any] = asyncio.gather()
-    for first in range(0, len(facts), PAGE):
-        page = facts[first : first + PAGE]
-        await pages.insert_one(
-            {"_id": first, "duties": [d for _, d, _ in page], "facts": [v for *_, v in page]}
-        )
+    while window:
+        page, window = window[:PAGE], window[PAGE:] or await _ahead(due, day)
+        await pages.insert_one({"duties": [d for _, d, _ in page], "facts": [v for *_, v in page]})
         sending = asyncio.gather(sending, _send(producer, page, day.partitions))
     await sending
     await asyncio.Event().wait()  # its CPU is read while it is there
+
+
+async def _ahead(due: Any, day: Day) -> list[tuple[int, bytes, bytes]]:
+    said = f"{day.moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+    ids = [document["_id"] for document in await due.to_list(WINDOW)]
+    return [(partition_of(d, day.partitions), d.encode(), fact(d, said)) for d in ids]
 
 
 async def _send(producer: Any, page: list[tuple[int, bytes, bytes]], partitions: int) -> None:
