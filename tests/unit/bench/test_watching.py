@@ -2,11 +2,13 @@
 
 import os
 import sys
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
-from tests.bench.watching import Drained, cpu, reckon, table
+from tests.bench import watching
+from tests.bench.watching import Drained, Gapless, cpu, reckon, table
 
 INSTANT = 1_000.0
 DUTIES = ("a", "b", "c", "d")
@@ -83,6 +85,39 @@ def test_the_table_tells_medians_but_the_worst_of_all_rounds_as_to_faults() -> N
 
     assert head.split()[:2] == ["drained/s", "earliest"]
     assert line.split() == ["floor", "2", "1,000.0", "2,000", "1", "0", "no", "not", "read", "not", "correct"]
+
+
+@dataclass
+class Partition:
+    """A consumer's partition, and where it was told to go on from."""
+
+    sought: list[int] = field(default_factory=list)
+
+    def seek(self, place: str, offset: int) -> None:
+        self.sought.append(offset)
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+
+
+def test_a_record_that_was_passed_over_is_read_again_and_what_lies_behind_it_counts_once() -> None:
+    partition = Partition()
+    gapless = Gapless(partition)
+
+    before = gapless.take("p", [Record(0), Record(1), Record(3)])
+    still = gapless.take("p", [Record(3)])
+    after = gapless.take("p", [Record(2), Record(3), Record(4)])
+
+    assert [record.offset for part in (before, still, after) for record in part] == [0, 1, 2, 3, 4]
+    assert partition.sought == [2, 2]
+
+
+def test_a_hole_that_stays_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "HOLE", timedelta())
+
+    assert Gapless(Partition()).take("p", [Record(5), Record(6)]) == [Record(5), Record(6)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from Linux")
