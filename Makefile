@@ -9,11 +9,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 MADE := .venv/.made
 RUN := .venv/.run-$(shell cksum < requirements/embedded.txt | cut -d' ' -f1)
 DEV := .venv/.dev-$(shell cksum < requirements/dev.txt | cut -d' ' -f1)
+PEERS := .venv/.peers-$(shell cksum < requirements/peers.txt | cut -d' ' -f1)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --annotation-style line
 
 .DEFAULT_GOAL := help
-.PHONY: help run token import replay secrets env compose-test observe-test bundle test test-real bench faults check contracts mutants fmt lock clean
+.PHONY: help run token import replay secrets env compose-test observe-test bundle test test-real bench peers faults check contracts mutants fmt lock clean
 
 help: ## print the targets / 列出全部目标
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +52,9 @@ bundle: $(DEV) ## pack images and installer for a machine without network / 制�
 bench: $(DEV) ## measure / 性能测量
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+peers: $(DEV) $(PEERS) ## drain deadline day beside other schedulers, e.g. ARGS="--only floor,huey" / 与同类调度器对比
+	@$(BIN)/python -m tests.bench.peers $(ARGS)
+
 faults: $(DEV) ## strike the stack while the story runs, e.g. ARGS="--minutes 30" / 故障演练
 	@$(BIN)/python -m tests.faults $(ARGS)
 
@@ -78,6 +82,7 @@ lock: $(DEV) ## write requirements/*.txt again from *.in; ARGS="--upgrade" for n
 	cd requirements && ../$(LOCK) $(ARGS) run.in -o run.txt
 	cd requirements && ../$(LOCK) $(ARGS) embedded.in -c run.txt -o embedded.txt
 	cd requirements && ../$(LOCK) $(ARGS) dev.in -c embedded.txt -o dev.txt
+	cd requirements && ../$(LOCK) $(ARGS) peers.in -c dev.txt -o peers.txt
 
 clean: ## remove the environment and the caches, keep ./.data / 清除环境与缓存，保留 ./.data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -109,3 +114,8 @@ $(DEV): $(MADE)
 	@echo "installing requirements/dev.txt / 正在安装开发依赖"
 	@$(PIP) -r requirements/dev.txt
 	@rm -f .venv/.dev-* && touch $@
+
+$(PEERS): $(DEV)
+	@echo "installing requirements/peers.txt / 正在安装对比用依赖"
+	@$(PIP) -r requirements/peers.txt
+	@rm -f .venv/.peers-* && touch $@

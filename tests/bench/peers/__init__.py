@@ -1,0 +1,1 @@
+"""Deadline day: one instant, many duties; a floor and the schedulers that others use."""

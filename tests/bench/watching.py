@@ -1,0 +1,258 @@
+"""Watch a deadline's facts arrive on a topic: how fast, never early, none lost, and what CPU they took."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+EARLY = timedelta(milliseconds=1)
+"""Clocks of one machine agree; who arrives earlier than this before the instant was fired early."""
+AFTERMATH = timedelta(seconds=1)
+"""So long it is watched, once all have come, whether one comes twice."""
+COLUMNS = "drained/s", "earliest ms", "latest ms", "lost", "doubled", "rows=facts", "CPU µs/duty", "verdict"
+
+HOLE = timedelta(seconds=1)
+"""So long a hole in a partition is looked at again before it is taken for one."""
+
+Arrival = tuple[str, float]
+"""A duty's id, and when its fact was seen, in seconds since 1970."""
+Named = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What became of the duties that were all due at one instant."""
+
+    expected: int
+    facts: int
+    """Duties whose fact was seen at least once."""
+    rows: int
+    """Duties whose row is in the database."""
+    lost: int
+    """Duties without a row, without a fact, or without both."""
+    doubled: int
+    """Facts seen beyond the first of each duty."""
+    is_same: bool
+    """Whether the duties with a row are those with a fact."""
+    latenesses: tuple[timedelta, ...]
+    """From the instant to the first arrival of each duty, rising; negative ones were early."""
+    cpu: timedelta | None
+    """Of all processes from the instant to the last arrival; none where it cannot be read."""
+
+    @property
+    def per_second(self) -> float:
+        """Return the duties drained per second, from the instant to the last arrival."""
+        took = self.latest.total_seconds()
+        return self.facts / took if took > 0 else 0.0
+
+    @property
+    def earliest(self) -> timedelta:
+        """Return how long after the instant the first fact came."""
+        return self.latenesses[0] if self.latenesses else timedelta()
+
+    @property
+    def latest(self) -> timedelta:
+        """Return how long after the instant the last duty's fact came."""
+        return self.latenesses[-1] if self.latenesses else timedelta()
+
+    @property
+    def cpu_per_duty(self) -> float | None:
+        """Return the microseconds of CPU per duty."""
+        return None if self.cpu is None else self.cpu / timedelta(microseconds=1) / max(self.facts, 1)
+
+    @property
+    def is_correct(self) -> bool:
+        """Tell whether none was early, lost or doubled and rows are facts."""
+        return self.earliest >= -EARLY and not self.lost and not self.doubled and self.is_same
+
+
+def reckon(
+    arrivals: Iterable[Arrival],
+    rows: Collection[str],
+    *,
+    instant: float,
+    expected: int,
+    cpu: timedelta | None = None,
+) -> Drained:
+    """Return what *arrivals* on the topic and *rows* in the database come to."""
+    firsts: dict[str, float] = {}
+    total = 0
+    for duty, at in arrivals:
+        total += 1
+        firsts[duty] = min(at, firsts.get(duty, at))
+    stored = set(rows)
+    return Drained(
+        expected=expected,
+        facts=len(firsts),
+        rows=len(stored),
+        lost=expected - len(stored & firsts.keys()),
+        doubled=total - len(firsts),
+        is_same=stored == firsts.keys(),
+        latenesses=tuple(timedelta(seconds=at - instant) for at in sorted(firsts.values())),
+        cpu=cpu,
+    )
+
+
+def by_key(record: Any) -> str | None:
+    """Return the id that is a record's key; none if it has no key."""
+    return None if record.key is None else str(record.key, "utf-8")
+
+
+class Gapless:
+    """Sees that no record is passed over.
+
+    The embedded broker may show a reader a batch of one producer before the batch of another that lies
+    ahead of it: a consumer goes on behind both and has missed a record that is there.
+    """
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._next: dict[Any, int] = {}
+        self._holes: dict[Any, float] = {}
+
+    def take(self, place: Any, records: Sequence[Any]) -> Sequence[Any]:
+        """Return *records* up to a hole, from where the partition will be read again, or all of them."""
+        first, now = self._next.get(place, 0), time.monotonic()
+        if records[-1].offset + 1 - first == len(records):
+            self._holes.pop(place, None)
+        elif now - self._holes.setdefault(place, now) < HOLE.total_seconds():
+            records = [record for n, record in enumerate(records, first) if record.offset == n]
+            self._consumer.seek(place, first + len(records))
+        self._next[place] = records[-1].offset + 1 if records else first
+        return records
+
+
+async def watch(
+    broker: str,
+    *,
+    topic: str,
+    partitions: int,
+    instant: float,
+    expected: int,
+    pids: Iterable[int],
+    rows: Callable[[], Awaitable[Collection[str]]],
+    named: Named = by_key,
+    patience: timedelta = timedelta(seconds=30),
+) -> Drained:
+    """Read *topic* from before *instant* until all have come, or none for as long as *patience*.
+
+    Args:
+        pids: processes whose CPU counts, those of their children with it.
+        rows: reads the ids of the duties that are in the database; asked once all is over.
+        named: returns the duty that a record tells of, none if it is another fact.
+    """
+    counted = tuple(pids)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=broker,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=20,  # longer: arrivals are seen later; shorter: it keeps the broker busy
+        check_crcs=False,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, n) for n in range(partitions)])
+        before = asyncio.create_task(_cpu_at(instant, counted))
+        batches, last_cpu = await _read(consumer, instant, expected, counted, named, patience)
+        used = _used(await before, last_cpu)
+    finally:
+        await consumer.stop()
+    arrivals = [(duty, at) for at, batch in batches for duty in batch]
+    return reckon(arrivals, await rows(), instant=instant, expected=expected, cpu=used)
+
+
+async def _read(
+    consumer: Any, instant: float, expected: int, pids: Sequence[int], named: Named, patience: timedelta
+) -> tuple[list[tuple[float, list[str]]], Mapping[int, float]]:
+    """Return what came, by batches with their time, and the CPU used when the last new one had come."""
+    batches: list[tuple[float, list[str]]] = []
+    seen: set[str] = set()
+    used: Mapping[int, float] = {}
+    gapless = Gapless(consumer)
+    until = instant + patience.total_seconds()
+    while (now := time.time()) < until:
+        found = await consumer.getmany(timeout_ms=10)
+        at = time.time()
+        read = [record for place, part in found.items() for record in gapless.take(place, part)]
+        batch = [duty for record in read if (duty := named(record)) is not None]
+        if not batch:
+            continue
+        batches.append((at, batch))
+        known = len(seen)
+        seen.update(batch)
+        if len(seen) >= expected > known:
+            used = cpu(pids)
+            until = at + AFTERMATH.total_seconds()
+        elif len(seen) < expected:
+            until = max(instant, now) + patience.total_seconds()
+    return batches, used or cpu(pids)
+
+
+async def _cpu_at(instant: float, pids: Sequence[int]) -> Mapping[int, float]:
+    await asyncio.sleep(max(0.0, instant - time.time()))
+    return cpu(pids)
+
+
+def _used(before: Mapping[int, float], after: Mapping[int, float]) -> timedelta | None:
+    if not before or not after:
+        return None
+    return timedelta(seconds=sum(max(0.0, used - before.get(pid, 0.0)) for pid, used in after.items()))
+
+
+def cpu(pids: Iterable[int]) -> Mapping[int, float]:
+    """Return the seconds of CPU that each of these processes and of their children has used; Linux only."""
+    if sys.platform != "linux":
+        return {}
+    used = {}
+    for pid in _with_children(pids):
+        try:
+            # clock_getcpuclockid(3), which Python lacks: the kernel's clock of a whole process.
+            used[pid] = time.clock_gettime((~pid << 3) | 2)
+        except OSError:
+            continue
+    return used
+
+
+def _with_children(pids: Iterable[int]) -> set[int]:
+    """Return these processes and all that descend from them."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    family = set(pids)
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family
+
+
+def table(rounds: Mapping[str, Sequence[Drained]]) -> list[str]:
+    """Return the medians of each contestant's rounds as lines of a table; a fault in one round is a fault."""
+    lines = [f"{'':<14}" + "".join(f"{column:>13}" for column in COLUMNS)]
+    lines += [
+        f"{name:<14}" + "".join(f"{cell:>13}" for cell in _cells(all_)) for name, all_ in rounds.items()
+    ]
+    return lines
+
+
+def _cells(rounds: Sequence[Drained]) -> list[str]:
+    millisecond = timedelta(milliseconds=1)
+    spent = [used for drained in rounds if (used := drained.cpu_per_duty) is not None]
+    return [
+        f"{median(d.per_second for d in rounds):,.0f}",
+        f"{min(d.earliest for d in rounds) / millisecond:,.1f}",
+        f"{median(d.latest / millisecond for d in rounds):,.0f}",
+        f"{max(d.lost for d in rounds):,}",
+        f"{max(d.doubled for d in rounds):,}",
+        "yes" if all(d.is_same for d in rounds) else "no",
+        f"{median(spent):,.0f}" if spent else "not read",
+        "correct" if all(d.is_correct for d in rounds) else "not correct",
+    ]
