@@ -214,7 +214,6 @@ class Book(Generic[S]):
 
     async def _write(self, tickets: Sequence[_Ticket]) -> None:
         """Answer all tickets, in as few pages as they fit."""
-        self._forget()
         if self._doubt is not None:
             await self._fence()
         todo = [(request, ticket.at) for ticket in tickets for request in ticket.requests]
@@ -231,6 +230,7 @@ class Book(Generic[S]):
                 await self._fence()
         if self.head - self.applied > self._distance:
             await self.flush()
+        self._forget()
         _answer(tickets, outcomes)
 
     async def _write_pages(self, todo: Sequence[tuple[Request, datetime]], outcomes: list[Outcome]) -> None:

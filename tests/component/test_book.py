@@ -533,8 +533,12 @@ class TestManyAtOneMoment:
             clock,
         )
 
-    async def test_they_are_woken_by_pages_and_read_in_one_range_each(self) -> None:
-        store, book, clock = await self._book(DUE_AT_ONCE + 100)
+    @pytest.mark.parametrize(("brought", "ranges"), [(DUE_AT_ONCE, 2), (2 * DUE_AT_ONCE, 1)])
+    async def test_they_are_woken_by_pages_and_read_in_ranges(
+        self, monkeypatch: pytest.MonkeyPatch, brought: int, ranges: int
+    ) -> None:
+        monkeypatch.setattr(book_module, "BROUGHT", brought)
+        store, book, clock = await self._book(DUE_AT_ONCE + 100, remembered=60)
         clock.moment = NOON + timedelta(seconds=1)
 
         first = await book.due(clock.now())
@@ -544,7 +548,7 @@ class TestManyAtOneMoment:
 
         assert (len(first), len(second)) == (DUE_AT_ONCE, 100)
         assert first + second == sorted(first + second)
-        assert (store.looked_up, store.ranges) == (0, 1)
+        assert (store.looked_up, store.ranges) == (0, ranges)
 
     async def test_few_are_looked_up(self) -> None:
         store, book, clock = await self._book(LOOKED_UP)

@@ -523,7 +523,48 @@ MUTANTS = [
         "the broker's incarnation is not looked at", RELAY, "if book.incarnation != incarnation:", "if False:"
     ),
     Mutant(
-        "a page is passed over", RELAY, "first, last = book.said + 1, min", "first, last = book.said + 2, min"
+        "a page is passed over",
+        RELAY,
+        "self._pages(book, book.said + 1, min(",
+        "self._pages(book, book.said + 2, min(",
+    ),
+    Mutant(
+        "people are not told of a page",
+        RELAY,
+        "first, last = book.told + 1, min",
+        "first, last = book.told + 2, min",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "what people were told of is not marked",
+        RELAY,
+        '{"said": said, "told": told, "incarnation"',
+        '{"said": said, "told": 0, "incarnation"',
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "facts and notices come side by side",
+        RELAY,
+        "            await self._breathe()\n",
+        "",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "what is read for a moment begins with what was woken before",
+        BOOK,
+        """        async with self._turn:
+            await self.flush()
+            documents""",
+        """        async with self._turn:
+            documents""",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "what was brought for a moment is let go of before it",
+        BOOK,
+        "        if self.wakes and self.wakes[0][0] <= to_micros(self._clock.now()):\n            return\n",
+        "",
+        ("tests/component/test_book.py",),
     ),
     Mutant("pages are said backwards", RELAY, "for page in pages\n", "for page in reversed(pages)\n"),
     Mutant(
@@ -722,7 +763,7 @@ MUTANTS += [
         "reminders",
         "climb",
         "every passed rung speaks",
-        "top = next(k for k in count(first) if not called(k) or at(k + 1) > now)",
+        "top = next(k for k in count(first) if at(k + 1) > now or not called(k))",
         "top = first",
     ),
     _in(
@@ -1149,8 +1190,8 @@ MUTANTS += [
         "reminders",
         "entrypoints/timer",
         "who must wait is forgotten",
-        "return [s for s in streams if s in failed or (s in held and self._is_due(watches[s], now))]",
-        "return [s for s in streams if s in failed]",
+        "return [stream for stream in streams if stream in failed or alike[stream] in waiting]",
+        "return [stream for stream in streams if stream in failed]",
     ),
     _edge(
         "reminders",
@@ -1297,7 +1338,7 @@ MUTANTS += [
         "scoring",
         "entrypoints/hearing",
         "what is heard is marked before it is written",
-        "        await book.flush()\n",
+        "                await book.flush()\n",
         "",
     ),
     _edge(
