@@ -422,13 +422,18 @@ class Book(Generic[S]):
         micros = to_micros(now)
         if micros >= self._wakes_until:
             await self._look_ahead(FAR if self._window is None else to_micros(now + self._window))
-        due: dict[str, None] = {}
+        due: dict[str, int] = {}
         while self.wakes and self.wakes[0][0] <= micros and len(due) < DUE_AT_ONCE:
             moment, stream = heapq.heappop(self.wakes)
             if self._is_expected(moment, stream):
-                due[stream] = None
+                due[stream] = moment
         if sum(stream not in self._records for stream in due) > LOOKED_UP:
-            await self._bring(micros, BROUGHT)
+            try:
+                await self._bring(micros, BROUGHT)
+            except BaseException:
+                for stream, moment in due.items():
+                    heapq.heappush(self.wakes, (moment, stream))
+                raise
         return list(due)
 
     async def prepare(self, until: datetime) -> None:

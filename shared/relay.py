@@ -96,6 +96,7 @@ class Relay:
         self._tell = tell
         self._is_pressed = is_pressed
         self._untold = asyncio.Event()
+        self._pressed_at: float | None = None
         self._lowering = {name: fact for name, fact in facts.items() if fact.lowered is not Fact.lowered}
         self._wake = asyncio.Event()
         self._marked: dict[int, tuple[int, int]] = {}
@@ -155,9 +156,12 @@ class Relay:
 
     async def _breathe(self) -> None:
         """Wait while what many share is being decided, but not for ever."""
-        until = monotonic() + PRESSED_FOR
-        while self._is_pressed() and monotonic() < until:  # noqa: ASYNC110 what presses is a count
+        while self._is_pressed():
+            self._pressed_at = self._pressed_at or monotonic()
+            if monotonic() - self._pressed_at >= PRESSED_FOR:
+                return
             await asyncio.sleep(AGAIN_AFTER)
+        self._pressed_at = None
 
     async def _rest(self) -> None:
         await self.say_said_if_due()
@@ -292,10 +296,11 @@ class Relay:
         )
 
     async def drain(self) -> None:
-        """Say everything there is and mark it; for a stop."""
+        """Say everything there is and mark it; for a stop. Who follows tells what a burst has left."""
         while await self.say_pages():
             pass
-        while await self.tell_pages():
+        await self._mark(force=True)
+        while not self._is_pressed() and await self.tell_pages():
             pass
         await self._mark(force=True)
 

@@ -450,10 +450,11 @@ class Service(Generic[S]):
     async def _flush_often(self) -> None:
         while True:
             await asyncio.sleep(FLUSHED_EVERY)
+            is_pressed = self.is_pressed()
             for book in self.opened():
                 with suppress(StoreUnavailableError):
                     await book.settle_doubt()
-                    if not self.is_pressed():
+                    if not is_pressed:
                         await book.flush()
 
     def is_pressed(self) -> bool:

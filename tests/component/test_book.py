@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import stamina
@@ -549,6 +550,18 @@ class TestManyAtOneMoment:
         assert (len(first), len(second)) == (DUE_AT_ONCE, 100)
         assert first + second == sorted(first + second)
         assert (store.looked_up, store.ranges) == (0, ranges)
+
+    async def test_a_moment_is_not_lost_when_the_database_is_away_as_it_comes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store, book, clock = await self._book(100)
+        clock.moment = NOON + timedelta(seconds=1)
+        with monkeypatch.context() as away:
+            away.setattr(store, "due_states", AsyncMock(side_effect=StoreUnavailableError))
+            with pytest.raises(StoreUnavailableError):
+                await book.due(clock.now())
+
+        assert len(await book.due(clock.now())) == 100
 
     async def test_few_are_looked_up(self) -> None:
         store, book, clock = await self._book(LOOKED_UP)

@@ -179,12 +179,28 @@ async def test_people_are_told_after_the_facts_of_a_moment_that_many_share_but_n
 
     relay = a_relay(book, store, broker, tell=teller.tell, is_pressed=is_pressed)
     await book.handle([a_request()])
-    await relay.drain()
+    while await relay.say_pages():
+        pass
+    await relay.tell_pages()
     assert looks == [0] * 10
     assert teller.told
 
     monkeypatch.setattr(relay_module, "PRESSED_FOR", 0.0)
     relay = a_relay(book, store, broker, tell=teller.tell, is_pressed=lambda: True)
     await book.handle([a_request(cause="again")])
-    await relay.drain()
+    while await relay.say_pages():
+        pass
+    await relay.tell_pages()
     assert teller.told[-1] == book.head
+
+
+async def test_a_stop_in_the_middle_of_a_burst_marks_what_was_said_and_leaves_the_telling() -> None:
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    book = await a_book(store)
+    await book.handle([a_request()])
+
+    async with asyncio.timeout(5):
+        await a_relay(book, store, broker, tell=teller.tell, is_pressed=lambda: True).drain()
+
+    marks = await store.marks(0)
+    assert (marks["said"], marks["told"], teller.told) == (book.head, 0, [])

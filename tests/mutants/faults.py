@@ -550,6 +550,13 @@ MUTANTS = [
         ("tests/component/test_relay.py",),
     ),
     Mutant(
+        "a moment is lost with the database's answer",
+        BOOK,
+        "                    heapq.heappush(self.wakes, (moment, stream))\n                raise",
+        "                    pass\n                raise",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
         "what is read for a moment begins with what was woken before",
         BOOK,
         """        async with self._turn:
