@@ -570,10 +570,10 @@ class World:
         zombies = [process for process in self.processes if not process.is_dead]
         for process in zombies:
             process.frozen_until = 10**9 if self.rng.random() < 0.3 else 0
-        await self.run(300)
-        for process in zombies:
-            if not process.frozen_until:
-                self.kill(process)
+        if awake := [process for process in zombies if not process.frozen_until]:
+            await self.run(300)
+        for process in awake:
+            self.kill(process)
         await self._rest()
         for process in zombies:
             process.frozen_until = 0
