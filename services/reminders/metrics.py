@@ -2,8 +2,11 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from contracts.duties import Line
 from shared.metrics import LATENESS_BUCKETS
 
+LEVELS = 6
+"""From the bearer itself to a country above a village; a rung above is counted from its second time on."""
 WAKEUP_LATENESS = Histogram(
     "reminders_wakeup_lateness_seconds",
     "Real seconds to a decision from its planned moment, or from the Said that allowed it if later",
@@ -43,3 +46,10 @@ SILENT = Gauge(
 FAILED = Counter(
     "reminders_wake_failures_total", "Watches that could not speak: unknown unit, policy or post"
 )
+
+
+def count_from_nought() -> None:
+    """Show every level and line at once: no rate sees the first of what was not there before."""
+    for level in range(LEVELS):
+        for line in Line:
+            RAISED.labels(level, line)

@@ -36,7 +36,8 @@ def draw(board: dict[str, Any], played: Played, path: Path) -> dict[str, int]:
         axes = figure.add_axes((left, bottom, width, height))
         axes.set_title(_words(panel["title"]), family=fonts, loc="left", size=11)
         found = [one for target in panel["targets"] for one in _series(target, played)]
-        marks[panel["title"]] = KINDS[panel["type"]](axes, panel["fieldConfig"]["defaults"], found)
+        defaults = panel["fieldConfig"]["defaults"] | panel.get("options", {}).get("yAxis", {})
+        marks[panel["title"]] = KINDS[panel["type"]](axes, defaults, found)
         for text in axes.findobj(Text):
             text.set_fontfamily(fonts)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,9 +130,15 @@ def _cells(axes: Axes, defaults: dict[str, Any], found: Sequence[Series]) -> int
         for mine, under in zip(at_most, below, strict=False)
     ]
     axes.pcolormesh(_days(times), range(len(rows)), rows, cmap="Oranges")
-    axes.set_yticks(range(len(rows)), [f"≤ {name} " for name, _, _ in buckets], fontsize=6)
+    axes.set_yticks(
+        range(len(rows)), [_at_most(name, defaults["unit"]) for name, _, _ in buckets], fontsize=6
+    )
     axes.xaxis.set_major_formatter(lambda at, _: f"{_moment(at * DAY):%H:%M:%S}")
     return sum(value > 0 for row in rows for value in row)
+
+
+def _at_most(bucket: str, name: str) -> str:
+    return "more " if bucket == "+Inf" else f"≤ {unit(float(bucket), name)} "
 
 
 def _numbers(axes: Axes, defaults: dict[str, Any], found: Sequence[Series]) -> int:

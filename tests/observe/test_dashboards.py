@@ -40,3 +40,11 @@ def test_no_panel_is_without_a_question_and_none_is_asked_twice_on_one_place() -
     assert all(panel["targets"] for _, panel in panels())
     asked = sum(len(panel["targets"]) for _, panel in panels())
     assert len([where for where in expressions() if "/" in where]) == asked
+
+
+def test_both_latenesses_have_a_heatmap_whose_axis_is_in_seconds() -> None:
+    heatmaps = [panel for _, panel in panels() if panel["type"] == "heatmap"]
+    asked = " ".join(target["expr"] for panel in heatmaps for target in panel["targets"])
+    assert [panel["options"]["yAxis"]["unit"] for panel in heatmaps] == ["s", "s"]
+    assert "wakeup_lateness" in asked
+    assert "delivery_lateness" in asked

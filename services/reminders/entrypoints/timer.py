@@ -13,7 +13,7 @@ from contracts.topics import PARTITIONS
 from services.reminders.domain.climb import gate_at, waits_like
 from services.reminders.domain.ladder import Calendar
 from services.reminders.domain.model import Wake, Watch
-from services.reminders.metrics import FAILED, RAISED, SILENT, WAKEUP_LATENESS
+from services.reminders.metrics import FAILED, RAISED, SILENT, WAKEUP_LATENESS, count_from_nought
 from shared.book import Book
 from shared.clock import real_now
 from shared.decider import Request
@@ -31,6 +31,7 @@ class Gate:
         self._calendar = calendar
         self._patience = patience
         self._silences: dict[str, dict[int, timedelta]] = {}
+        count_from_nought()
 
     async def wake(self, book: Book[Any], streams: Sequence[str]) -> list[str]:
         """Wake the watches that may speak; return the others, to be tried again."""
