@@ -49,7 +49,7 @@ observe-test: $(DEV) ## ask Prometheus every panel and rule while the story runs
 bundle: $(DEV) ## pack images and installer for a machine without network / 制作离线安装包
 	@$(BIN)/python -m deploy.stack.bundle $(ARGS)
 
-bench: $(DEV) ## measure / 性能测量
+bench: $(DEV) $(if $(findstring deadline-day,$(ARGS)),$(PEERS)) ## measure; ARGS="deadline-day" the deadline of a country / 性能测量
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 peers: $(DEV) $(PEERS) ## drain deadline day beside other schedulers, e.g. ARGS="--only floor,huey" / 与同类调度器对比

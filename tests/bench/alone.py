@@ -59,6 +59,11 @@ def duty(n: int, due_at: datetime) -> DutyOpened:
     )
 
 
+def number(duty: str) -> int:
+    """Return which duty an id names: the first is 0."""
+    return int(duty.partition("@")[0][-8:])
+
+
 def _village(n: int) -> str:
     return f"3303{n:08d}"
 
@@ -90,8 +95,8 @@ class Alone:
     incarnation: str
     folder: Path
 
-    async def lay(self, count: int, due_at: datetime) -> None:
-        """Lay *count* duties that are due at one moment into the store, by the kit's own books."""
+    async def lay(self, moments: Sequence[datetime]) -> None:
+        """Lay a duty for each of *moments*, at which it is due, into the store, by the kit's own books."""
         client = connect(self.mongo_uri, "pymongo")
         store = MongoStore(client, "reminders")
         await store.make_indexes()
@@ -99,7 +104,7 @@ class Alone:
         for book in books:
             await book.open()
         wishes: dict[int, list[Request]] = {number: [] for number in range(PARTITIONS)}
-        for n in range(count):
+        for n, due_at in enumerate(moments):
             opened = duty(n, due_at)
             wishes[partition_of(opened.subject, PARTITIONS)].append(
                 Request(f"watch:{opened.duty}", opened, opened.subject)
@@ -109,7 +114,8 @@ class Alone:
             for first in range(0, len(mine), PART):
                 await book.handle(mine[first : first + PART])
             await book.close()
-            await store.set_marks({book.number: {"said": book.head, "incarnation": self.incarnation}})
+            marks = {"said": book.head, "told": book.head, "incarnation": self.incarnation}
+            await store.set_marks({book.number: marks})
         await disconnect(client)
 
     def _book(self, number: int, store: MongoStore) -> Book[Watch]:
@@ -138,8 +144,8 @@ class Alone:
             await outlet.send(records)
             await self.say_said(outlet)
 
-    async def say_said(self, outlet: KafkaOutlet) -> datetime:
-        """Say for directory and reporting that all before now is out; return when that was acknowledged."""
+    async def say_said(self, outlet: KafkaOutlet) -> tuple[datetime, datetime]:
+        """Say for directory and reporting that all before now is out; return now, and when it was kept."""
         now = real_now()
         saids = {"directory": self._said(DIRECTORY, now), "duties": self._said(OWNER, now)}
         await outlet.send(
@@ -149,7 +155,7 @@ class Alone:
                 for n in range(PARTITIONS)
             ]
         )
-        return real_now()
+        return now, real_now()
 
     def _said(self, source: str, through: datetime) -> Said:
         return Said(source=source, books=(0,), of=1, through=through, incarnation=self.incarnation)
@@ -181,16 +187,17 @@ class Alone:
         return Server("reminders", port, command, _GREETING, log, environment)
 
     async def rows(self) -> Collection[str]:
-        """Return the duties whose first rung stands in the ledger."""
+        """Return the duty of each rung that stands in the ledger."""
         client: Any = AsyncMongoClient(self.mongo_uri)
         try:
             found = client["reminders"]["pages"].find({}, {"entries.events.type": 1, "entries.stream": 1})
-            return {
+            return [
                 entry["stream"].removeprefix("watch:")
                 async for page in found
                 for entry in page["entries"]
-                if any(event["type"] == EscalationRaised.type for event in entry["events"])
-            }
+                for event in entry["events"]
+                if event["type"] == EscalationRaised.type
+            ]
         finally:
             await client.close()
 

@@ -1,30 +1,110 @@
-"""Deadline day of reminders alone: ``python -m tests.bench.deadline``; beside it stands ``make peers``."""
+"""Reminders alone on deadline day: its duties fall due, and whatever comes of it is watched on the topic."""
 
 import asyncio
 import tempfile
-from datetime import timedelta
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
-
-import typer
-import uvloop
 
 from contracts.topics import PARTITIONS
-from deploy.embedded.servers import broker, database, mongo_uri
+from deploy.embedded.servers import Server, broker, database, mongo_uri
 from shared.clock import real_now
 from shared.kafka import KafkaOutlet, make_topics
 from shared.service import topics
-from tests.bench.alone import Alone, is_ready, raised
-from tests.bench.watching import table, watch
+from tests.bench.alone import Alone, is_ready, number, raised
+from tests.bench.watching import Drained, watch
 
-LEAD = timedelta(seconds=20)
+LEAD = timedelta(seconds=25)
 """From an empty store to a process that is ready."""
-LAID_PER_SECOND = 2_000
-SAID_EVERY = 1.0
+LAID_PER_SECOND, READ_PER_SECOND = 1_500, 20_000
+"""Duties that can be laid into the store, and that reminders reads at its start, at the least."""
+SETTLING = timedelta(seconds=5)
+"""Between ready and due, so that memory is read at rest."""
+FAR = timedelta(days=365)
+PATIENCE = timedelta(seconds=60)
 
 
-async def drain(count: int) -> None:
-    """Let *count* duties become due at one instant and print what became of them."""
+class TooLateError(Exception):
+    """Reminders was not ready before the first duty was due: the run would say nothing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: due before reminders was ready / 服务就绪前已到期")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How many duties fall due, and how."""
+
+    name: str
+    count: int
+    per_second: int = 0
+    """How many are due in each second; 0: all at one instant."""
+    watched: int = 0
+    """Further duties that are watched and due in a year."""
+    is_killed: bool = False
+    """Whether reminders is killed once a third is out, and started again at once."""
+    said_every: timedelta = timedelta(seconds=1)
+    """How often the others say that all is out."""
+
+    def moments(self, start: datetime) -> list[datetime]:
+        """Return when each duty is due."""
+        apart = timedelta(seconds=1 / self.per_second if self.per_second else 0)
+        return [*(start + n * apart for n in range(self.count)), *self.watched * [start + FAR]]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a profile came to."""
+
+    drained: Drained
+    rss_mib: float
+    """Of reminders with all that it watches, before the first is due."""
+
+
+class Saying:
+    """The others, who say that all is out; and since when which duty could therefore be called missed."""
+
+    def __init__(self, alone: Alone, every: timedelta) -> None:
+        self._alone, self._every = alone, every
+        self._through: list[float] = []
+        self._acked: list[float] = []
+
+    async def run(self, outlet: KafkaOutlet) -> None:
+        """Say it until cancelled, at moments that do not drift."""
+        begun = real_now()
+        while True:
+            through, acked = await self._alone.say_said(outlet)
+            self._through.append(through.timestamp())
+            self._acked.append(acked.timestamp())
+            left = self._every - (real_now() - begun) % self._every
+            await asyncio.sleep(left.total_seconds())
+
+    def since(self, due: float) -> float:
+        """Return the later of *due* and the first Said beyond it."""
+        n = bisect_right(self._through, due)
+        return max(due, self._acked[n]) if n < len(self._acked) else due
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The servers of one run, and reminders alone on them."""
+
+    servers: Sequence[Server]
+    alone: Alone
+    service: Server
+
+    @property
+    def pids(self) -> list[int]:
+        """Return all processes whose CPU counts."""
+        return [child.pid for child in (*self.servers, self.service) if child.pid is not None]
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    """Start servers on a folder of their own; end them, and reminders, afterwards."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         servers = (broker(folder), database(folder))
@@ -32,52 +112,77 @@ async def drain(count: int) -> None:
             await server.start()
         address, uri = servers[0].address, mongo_uri(servers[1])
         alone = Alone(uri, address, await make_topics(address, topics(), PARTITIONS), folder)
-        due_at = real_now() + LEAD + timedelta(seconds=count / LAID_PER_SECOND)
-        await alone.lay(count, due_at)
-        await alone.say_tree()
-        service, outlet = alone.service(), KafkaOutlet(address)
-        await service.start()
-        await outlet.start()
-        while not await is_ready(service):  # noqa: ASYNC110 a process sets no event
+        service = alone.service()
+        try:
+            yield Stage(servers, alone, service)
+        finally:
+            for child in (service, *reversed(servers)):
+                await child.stop()
+
+
+async def play(profile: Profile) -> Played:
+    """Let a profile's duties fall due and return what became of them."""
+    async with stage() as on:
+        all_ = profile.count + profile.watched
+        preparing = timedelta(seconds=all_ / LAID_PER_SECOND + all_ / READ_PER_SECOND)
+        start = real_now() + LEAD + preparing
+        moments = profile.moments(start)
+        await on.alone.lay(moments)
+        await on.alone.say_tree()
+        await on.service.start()
+        while not await is_ready(on.service):  # noqa: ASYNC110 a process sets no event
             await asyncio.sleep(0.1)
-        if real_now() >= due_at:
-            raise typer.BadParameter("the duties were due before reminders was ready / 服务就绪前已到期")
-        saying = asyncio.create_task(_say_often(alone, outlet))
-        watching = watch(
-            address,
-            topic="escalations",
-            partitions=PARTITIONS,
-            instant=due_at.timestamp(),
-            expected=count,
-            pids=[child.pid for child in (service, *servers) if child.pid is not None],
-            rows=alone.rows,
-            named=raised,
-            patience=timedelta(seconds=60),
-        )
-        drained = await watching
-        saying.cancel()
-        await asyncio.gather(saying, return_exceptions=True)
-        await outlet.stop()
-        for child in (service, *reversed(servers)):
-            await child.stop()
-    typer.echo(f"reminders alone, {count:,} duties due at one instant")
-    typer.echo(f"Said every {SAID_EVERY} s; the wait for it counts here")
-    typer.echo("\n".join(table({"zeren": [drained]})))
+        outlet, saying = KafkaOutlet(on.alone.kafka), Saying(on.alone, profile.said_every)
+        await outlet.start()
+        speaking = asyncio.create_task(saying.run(outlet))
+        try:
+            await asyncio.sleep(SETTLING.total_seconds())
+            if real_now() >= start:
+                raise TooLateError(profile.name)
+            rss = resident_mib(on.service)
+            drained = await _watched(on, profile, start, moments, saying)
+        finally:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
+            await outlet.stop()
+    return Played(drained, rss)
 
 
-async def _say_often(alone: Alone, outlet: KafkaOutlet) -> None:
-    """Say for the others that all is out, as they do."""
-    while True:
-        await alone.say_said(outlet)
-        await asyncio.sleep(SAID_EVERY)
+async def _watched(
+    on: Stage, profile: Profile, start: datetime, moments: Sequence[datetime], saying: Saying
+) -> Drained:
+    kills: list[asyncio.Task[None]] = []
+
+    def on_seen(seen: int) -> None:
+        if profile.is_killed and not kills and seen >= profile.count // 3:
+            on.service.kill()
+            kills.append(asyncio.create_task(on.service.start()))
+
+    def due(duty: str) -> float:
+        return moments[number(duty)].timestamp()
+
+    drained = await watch(
+        on.alone.kafka,
+        topic="escalations",
+        partitions=PARTITIONS,
+        instant=start.timestamp(),
+        expected=profile.count,
+        pids=on.pids,
+        rows=on.alone.rows,
+        named=raised,
+        due=due,
+        since=lambda duty: saying.since(due(duty)),
+        on_seen=on_seen,
+        patience=PATIENCE,
+    )
+    await asyncio.gather(*kills)
+    return drained
 
 
-def main(
-    count: Annotated[int, typer.Option(help="duties due at one instant / 同一时刻到期的事项数")] = 10_000,
-) -> None:
-    """Drain one deadline with reminders itself."""
-    uvloop.run(drain(count))
-
-
-if __name__ == "__main__":
-    typer.run(main)
+def resident_mib(child: Server) -> float:
+    """Return the memory that a process holds; 0 where it cannot be read."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{child.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0.0

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +26,8 @@ HOLE = timedelta(seconds=1)
 Arrival = tuple[str, float]
 """A duty's id, and when its fact was seen, in seconds since 1970."""
 Named = Callable[[Any], str | None]
+Moment = Callable[[str], float]
+"""Returns a moment of a duty, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +44,35 @@ class Drained:
     doubled: int
     """Facts seen beyond the first of each duty."""
     is_same: bool
-    """Whether the duties with a row are those with a fact."""
-    latenesses: tuple[timedelta, ...]
-    """From the instant to the first arrival of each duty, rising; negative ones were early."""
+    """Whether the duties with a row are those with a fact, and none has two."""
+    arrived: tuple[tuple[float, float], ...]
+    """Of each duty in the order of arrival: seconds from the instant, and by how many it came late."""
+    earliest: timedelta
+    """The first arrival, from the moment at which that duty was due; negative if it was early."""
     cpu: timedelta | None
     """Of all processes from the instant to the last arrival; none where it cannot be read."""
 
     @property
     def per_second(self) -> float:
-        """Return the duties drained per second, from the instant to the last arrival."""
+        """Return the duties drained per second, up to the last arrival."""
         took = self.latest.total_seconds()
         return self.facts / took if took > 0 else 0.0
 
     @property
-    def earliest(self) -> timedelta:
-        """Return how long after the instant the first fact came."""
-        return self.latenesses[0] if self.latenesses else timedelta()
+    def latest(self) -> timedelta:
+        """Return by how much the latest duty came late."""
+        return self.late(1.0)
+
+    def late(self, share: float) -> timedelta:
+        """Return by how much all but this share of the duties came late at most: 0.99 is the p99."""
+        rising = sorted(late for _, late in self.arrived)
+        return timedelta(seconds=rising[ceil(share * len(rising)) - 1] if rising else 0.0)
 
     @property
-    def latest(self) -> timedelta:
-        """Return how long after the instant the last duty's fact came."""
-        return self.latenesses[-1] if self.latenesses else timedelta()
+    def longest_pause(self) -> timedelta:
+        """Return the longest time from the instant on in which nothing came, before all had come."""
+        moments = [0.0, *(at for at, _ in self.arrived)]
+        return timedelta(seconds=max((after - at for at, after in pairwise(moments)), default=0.0))
 
     @property
     def cpu_per_duty(self) -> float | None:
@@ -68,9 +80,14 @@ class Drained:
         return None if self.cpu is None else self.cpu / timedelta(microseconds=1) / max(self.facts, 1)
 
     @property
+    def is_early(self) -> bool:
+        """Tell whether any was fired before it was due."""
+        return self.earliest < -EARLY
+
+    @property
     def is_correct(self) -> bool:
         """Tell whether none was early, lost or doubled and rows are facts."""
-        return self.earliest >= -EARLY and not self.lost and not self.doubled and self.is_same
+        return not self.is_early and not self.lost and not self.doubled and self.is_same
 
 
 def reckon(
@@ -80,8 +97,17 @@ def reckon(
     instant: float,
     expected: int,
     cpu: timedelta | None = None,
+    due: Moment | None = None,
+    since: Moment | None = None,
 ) -> Drained:
-    """Return what *arrivals* on the topic and *rows* in the database come to."""
+    """Return what *arrivals* on the topic and *rows* in the database come to.
+
+    Args:
+        due: the moment of each duty, before which it is early; *instant* if left out.
+        since: the moment from which each counts as late, if that is not when it is due.
+    """
+    due = due or (lambda _: instant)
+    since = since or due
     firsts: dict[str, float] = {}
     total = 0
     for duty, at in arrivals:
@@ -91,11 +117,12 @@ def reckon(
     return Drained(
         expected=expected,
         facts=len(firsts),
-        rows=len(stored),
+        rows=len(rows),
         lost=expected - len(stored & firsts.keys()),
         doubled=total - len(firsts),
-        is_same=stored == firsts.keys(),
-        latenesses=tuple(timedelta(seconds=at - instant) for at in sorted(firsts.values())),
+        is_same=stored == firsts.keys() and len(stored) == len(rows),
+        arrived=tuple(sorted((at - instant, at - since(duty)) for duty, at in firsts.items())),
+        earliest=timedelta(seconds=min((at - due(duty) for duty, at in firsts.items()), default=0.0)),
         cpu=cpu,
     )
 
@@ -139,6 +166,9 @@ async def watch(
     pids: Iterable[int],
     rows: Callable[[], Awaitable[Collection[str]]],
     named: Named = by_key,
+    due: Moment | None = None,
+    since: Moment | None = None,
+    on_seen: Callable[[int], None] = lambda _: None,
     patience: timedelta = timedelta(seconds=30),
 ) -> Drained:
     """Read *topic* from before *instant* until all have come, or none for as long as *patience*.
@@ -147,6 +177,8 @@ async def watch(
         pids: processes whose CPU counts, those of their children with it.
         rows: reads the ids of the duties that are in the database; asked once all is over.
         named: returns the duty that a record tells of, none if it is another fact.
+        due: as in `reckon`, and *since*; both are asked once all is over.
+        on_seen: is told how many duties have come, after each batch.
     """
     counted = tuple(pids)
     consumer = AIOKafkaConsumer(
@@ -160,16 +192,22 @@ async def watch(
     try:
         consumer.assign([TopicPartition(topic, n) for n in range(partitions)])
         before = asyncio.create_task(_cpu_at(instant, counted))
-        batches, last_cpu = await _read(consumer, instant, expected, counted, named, patience)
+        batches, last_cpu = await _read(consumer, instant, expected, counted, named, on_seen, patience)
         used = _used(await before, last_cpu)
     finally:
         await consumer.stop()
     arrivals = [(duty, at) for at, batch in batches for duty in batch]
-    return reckon(arrivals, await rows(), instant=instant, expected=expected, cpu=used)
+    return reckon(arrivals, await rows(), instant=instant, expected=expected, cpu=used, due=due, since=since)
 
 
 async def _read(
-    consumer: Any, instant: float, expected: int, pids: Sequence[int], named: Named, patience: timedelta
+    consumer: Any,
+    instant: float,
+    expected: int,
+    pids: Sequence[int],
+    named: Named,
+    on_seen: Callable[[int], None],
+    patience: timedelta,
 ) -> tuple[list[tuple[float, list[str]]], Mapping[int, float]]:
     """Return what came, by batches with their time, and the CPU used when the last new one had come."""
     batches: list[tuple[float, list[str]]] = []
@@ -187,6 +225,7 @@ async def _read(
         batches.append((at, batch))
         known = len(seen)
         seen.update(batch)
+        on_seen(len(seen))
         if len(seen) >= expected > known:
             used = cpu(pids)
             until = at + AFTERMATH.total_seconds()

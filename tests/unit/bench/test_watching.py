@@ -24,7 +24,9 @@ def test_duties_are_drained_from_the_instant_to_the_last_arrival() -> None:
     drained = after(*(timedelta(seconds=seconds) for seconds in (2, 0.5, 1, 1.5)))
 
     assert drained.per_second == 2
-    assert drained.latenesses == tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 1.5, 2))
+    assert [late for _, late in drained.arrived] == [at for at, _ in drained.arrived] == [0.5, 1, 1.5, 2]
+    assert drained.late(0.75) == timedelta(seconds=1.5)
+    assert drained.longest_pause == timedelta(seconds=0.5)
     assert (drained.earliest, drained.latest) == (timedelta(seconds=0.5), timedelta(seconds=2))
     assert drained.is_correct
 
@@ -70,10 +72,40 @@ def test_a_fact_that_comes_twice_is_doubled_and_counts_from_its_first_arrival() 
     assert not drained.is_correct
 
 
+def test_each_duty_may_have_a_moment_of_its_own_and_one_from_which_it_is_late() -> None:
+    due = {duty: INSTANT + n for n, duty in enumerate(DUTIES)}
+    arrivals = [(duty, moment + 0.5) for duty, moment in due.items()]
+
+    late = reckon(arrivals, DUTIES, instant=INSTANT, expected=4, due=due.__getitem__)
+    waited = reckon(
+        arrivals,
+        DUTIES,
+        instant=INSTANT,
+        expected=4,
+        due=due.__getitem__,
+        since=lambda duty: due[duty] + 0.25,
+    )
+
+    assert list(late.arrived) == [(0.5, 0.5), (1.5, 0.5), (2.5, 0.5), (3.5, 0.5)]
+    assert (late.earliest, late.latest, late.longest_pause) == tuple(
+        timedelta(seconds=seconds) for seconds in (0.5, 0.5, 1)
+    )
+    assert (waited.earliest, waited.latest) == (timedelta(seconds=0.5), timedelta(seconds=0.25))
+
+
+def test_a_duty_that_has_two_rows_is_not_the_same_as_its_fact() -> None:
+    drained = after(*4 * [timedelta(seconds=1)], rows=(*DUTIES, "a"))
+
+    assert (drained.rows, drained.lost, drained.doubled) == (5, 0, 0)
+    assert not drained.is_same
+    assert not drained.is_correct
+
+
 def test_nothing_that_came_is_no_figure_but_all_lost() -> None:
     drained = after(rows=())
 
-    assert (drained.lost, drained.per_second, drained.latenesses) == (4, 0, ())
+    assert (drained.lost, drained.per_second, drained.arrived) == (4, 0, ())
+    assert (drained.earliest, drained.latest, drained.longest_pause) == 3 * (timedelta(),)
     assert not drained.is_correct
 
 
