@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from contracts.directory import UnitMoved
-from contracts.duties import DutyFulfilled, DutyWaived
+from contracts.duties import DutyFulfilled, DutyOpened, DutyWaived
 from contracts.escalations import (
     DutyMissed,
     DutyMissWithdrawn,
@@ -105,7 +106,43 @@ def silence() -> float | None:
     return REGISTRY.get_sample_value("reminders_owner_silence_seconds", {"owner": REPORTING})
 
 
+def in_one_book(*duties: DutyOpened) -> bool:
+    return len({partition_of(duty.subject, PARTITIONS) for duty in duties}) == 1
+
+
+def measured() -> Counter[str]:
+    """Return how many decisions were measured, by type, and how many escalations were counted."""
+    samples = [
+        sample
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.name in {"reminders_wakeup_lateness_seconds_count", "reminders_raised_total"}
+    ]
+    found: Counter[str] = Counter()
+    for sample in samples:
+        found[sample.labels.get("kind", "raised")] += int(sample.value)
+    return found
+
+
 class TestAReportThatNobodyFiles:
+    async def test_each_decision_is_measured_once(self, tmp_path: Path) -> None:
+        others = (DUTY.model_copy(update={"duty": f"another-{n}"}) for n in count())
+        beside = next(other for other in others if in_one_book(other, DUTY))
+        before = measured()
+
+        running = await reminders(tmp_path)
+        await running.hears(beside)
+        await running.until(RUNG_2)
+
+        told = len(running.said(EscalationRaised))
+        assert told >= 4
+        assert measured() - before == {
+            ReminderFired.type: len(running.said(ReminderFired)),
+            DutyMissed.type: 2,
+            EscalationRaised.type: told,
+            "raised": told,
+        }
+
     async def test_the_handler_is_reminded_four_times_before_it_is_due(self, tmp_path: Path) -> None:
         running = await reminders(tmp_path)
 

@@ -69,13 +69,15 @@ class Watch:
         return max((k for _, k in self.told), default=-1)
 
 
-_FIELDS = tuple(field.name for field in fields(Watch))
-_VALUES = attrgetter(*_FIELDS)
+_VALUES = attrgetter(*(field.name for field in fields(Watch)))
 
 
 def changed(watch: Watch, **changes: Any) -> Watch:
-    """Return a watch with some of its fields changed, in half the time of ``dataclasses.replace``."""
-    return Watch(**dict(zip(_FIELDS, _VALUES(watch), strict=True)) | changes)
+    """Return a watch with some of its fields changed, faster than ``dataclasses.replace``."""
+    after = Watch(*_VALUES(watch))
+    for name, value in changes.items():
+        object.__setattr__(after, name, value)  # nobody has seen it yet
+    return after
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Time in: watches whose moment has come, once their owner and the directory have said all before it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,12 +47,14 @@ class Gate:
         requests = [Request(s, Wake(), f"time:{s}") for s in free]
         failed: set[str] = set()
         if requests:
-            for stream, outcome in zip(free, await book.handle(requests), strict=True):
+            outcomes = await book.handle(requests)
+            for stream, outcome in zip(free, outcomes, strict=True):
                 if outcome.error is not None:
                     FAILED.inc()
                     log.warning("watch_cannot_speak", duty=stream, reason=told(outcome.error))
                     failed.add(stream)
-                self._measure(outcome.facts, book.number, watches[stream])
+            spoken = zip((watches[stream] for stream in free), outcomes, strict=True)
+            self._measure(((watch, fact) for watch, one in spoken for fact in one.facts), book.number)
         waiting = {kind for kind in examples.keys() - speaking if self._is_due(examples[kind], now)}
         return [stream for stream in streams if stream in failed or alike[stream] in waiting]
 
@@ -82,23 +85,32 @@ class Gate:
         silences[book] = silence
         SILENT.labels(owner).set(max(silences.values()).total_seconds())
 
-    def _measure(self, facts: Sequence[Fact], book: int, watch: Watch) -> None:
-        """Observe how late the decisions were, in real seconds."""
+    def _measure(self, spoken: Iterable[tuple[Watch, Fact]], book: int) -> None:
+        """Observe how late the decisions were, in real seconds; at a deadline thousands share a moment."""
         decided_at = real_now()
-        for fact in facts:
+        moments: Counter[tuple[str, datetime, str | None]] = Counter()
+        raised: Counter[tuple[int, str]] = Counter()
+        for watch, fact in spoken:
             match fact:
                 case ReminderFired():
-                    allowed_at = self._service.clock.real(watch.allowed_at(fact.planned_at))
+                    moments[fact.type, watch.allowed_at(fact.planned_at), None] += 1
                 case DutyMissed():
-                    allowed_at = self._allowed_at(fact.due_at, book, watch.owner)
+                    moments[fact.type, fact.due_at, watch.owner] += 1
                 case EscalationRaised():
-                    RAISED.labels(fact.level, fact.line).inc()
-                    allowed_at = self._allowed_at(fact.planned_at, book, watch.owner)
+                    raised[fact.level, fact.line] += 1
+                    moments[fact.type, fact.planned_at, watch.owner] += 1
                 case _:
-                    continue
-            WAKEUP_LATENESS.labels(fact.type).observe(max(0.0, (decided_at - allowed_at).total_seconds()))
+                    pass
+        for place, count in raised.items():
+            RAISED.labels(*place).inc(count)
+        for (kind, planned_at, owner), count in moments.items():
+            lateness = max(0.0, (decided_at - self._allowed_at(planned_at, book, owner)).total_seconds())
+            observe = WAKEUP_LATENESS.labels(kind).observe
+            for _ in range(count):
+                observe(lateness)
 
-    def _allowed_at(self, planned_at: datetime, book: int, owner: str) -> datetime:
-        """Return when the owner first had said all before a moment, which is behind it."""
-        through = self._service.heard.first_through("duties", book, owner, planned_at)
+    def _allowed_at(self, planned_at: datetime, book: int, owner: str | None) -> datetime:
+        """Return a moment, or when the owner first had said all before it, which is behind it."""
+        heard = self._service.heard
+        through = None if owner is None else heard.first_through("duties", book, owner, planned_at)
         return self._service.clock.real(planned_at if through is None else through)
