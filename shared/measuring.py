@@ -39,12 +39,13 @@ class Lateness:
 
 def tell(service: str, books: Collection[Book[Any]], timer: Timer | None) -> None:
     """Tell how far the books of a process are, and what its timer has before it."""
-    head, applied, said = (
+    head, applied, said, told = (
         sum(b.head for b in books),
         sum(b.applied for b in books),
         sum(b.said for b in books),
+        sum(b.told for b in books),
     )
-    for mark, page in (("head", head), ("applied", applied), ("said", said)):
+    for mark, page in (("head", head), ("applied", applied), ("said", said), ("told", told)):
         metrics.MARKS.labels(service, mark).set(page)
     metrics.OPEN_BOOKS.labels(service).set(len(books))
     metrics.RELAY_LAG.labels(service).set(head - said)

@@ -19,7 +19,7 @@ RELAY_LAG = Gauge("zeren_relay_lag_pages", "Pages not yet said, all books of thi
 STATE_LAG = Gauge("zeren_state_lag_pages", "Pages whose states are not yet written", ["service"])
 MARKS = Gauge(
     "zeren_marks_pages",
-    "Page numbers of all books of this process added up: decided (head), with states written, said",
+    "Page numbers of all books of this process added up: decided (head), states written, said, people told",
     ["service", "mark"],
 )
 SAID_PAGES = Counter("zeren_said_pages_total", "Pages said by this process", ["service"])

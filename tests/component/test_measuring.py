@@ -46,11 +46,13 @@ async def test_the_marks_of_all_books_are_told_and_how_far_they_are_apart() -> N
     said = told("zeren_said_pages_total", service="b") or 0
     await books[1].flush()
     await a_relay(books[0], store, broker).drain()
+    books[0].told = 1
 
     tell("b", books, None)
 
-    marks = {mark: told("zeren_marks_pages", service="b", mark=mark) for mark in ("head", "applied", "said")}
-    assert marks == {"head": 4 + 2, "applied": 2, "said": 4}
+    kinds = ("head", "applied", "said", "told")
+    marks = {mark: told("zeren_marks_pages", service="b", mark=mark) for mark in kinds}
+    assert marks == {"head": 4 + 2, "applied": 2, "said": 4, "told": 1}
     assert told("zeren_relay_lag_pages", service="b") == 2
     assert told("zeren_state_lag_pages", service="b") == 4
     assert told("zeren_open_books", service="b") == 2
