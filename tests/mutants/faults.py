@@ -198,6 +198,27 @@ MUTANTS = [
         INSTANTS,
     ),
     Mutant(
+        "what many decided at one moment is measured once",
+        "services/reminders/entrypoints/timer.py",
+        "for _ in range(count):",
+        "for _ in range(1):",
+        ("tests/component/test_reminders.py",),
+    ),
+    Mutant(
+        "a watch that changes loses what it was",
+        "services/reminders/domain/model.py",
+        "after = Watch(*_VALUES(watch))",
+        "after = Watch(watch.duty)",
+        ("tests/unit/reminders", "tests/component/test_reminders.py"),
+    ),
+    Mutant(
+        "how far people were told is told as what was said",
+        MEASURING,
+        "sum(b.told for b in books)",
+        "sum(b.said for b in books)",
+        MEASURED,
+    ),
+    Mutant(
         "a watch is held for ever once it was held",
         "services/reminders/entrypoints/timer.py",
         "return gate is None or gate <= now",
