@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
-from contracts.envelope import Fact
+from contracts.envelope import Fact, Moment
 
 POLICIES = ("double-report/1", "rectification/1", "verification/1", "standard/1")
 """The ladders that a duty may name, by name and version; what they hold is data of reminders."""
@@ -35,7 +35,7 @@ class DutyOpened(DutyFact):
     line: Line = Field(description="the responsibility that it belongs to")
     recipient: str = Field(description="the unit to which it is owed")
     period: str = Field(description="what it is about, not when it is done: 2025 (mission R3)")
-    due_at: AwareDatetime = Field(description="the last moment that is still in time")
+    due_at: Moment = Field(description="the last moment that is still in time")
     policy: str = Field(description="the ladder in force when it opened, <name>/<version>")
     occurrence: str = Field(description="what it is part of: a report's id")
     title: str = Field(default="", description="what it is, for a reader")

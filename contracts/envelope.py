@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring as quoted
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from contracts.personal import personal_fields
@@ -26,6 +26,14 @@ class Model(BaseModel):
         """Refuse a class that holds words of people and is no private fact: they could not be erased."""
         if personal_fields(cls) and getattr(cls, "topic", "") is not None:
             raise TypeError(f"{cls.__name__}: words of people stand in private facts only")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment in UTC. All share one time zone object, or to compare or hash two costs ten times more."""
 
 
 class Fact(Model):

@@ -50,7 +50,7 @@ def _published_until() -> date:
     return date(max(chinese_calendar.holidays).year, 12, 31)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calendar:
     """Moments counted in working days.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts import escalations, reminders
 from contracts.duties import DutyOpened
-from contracts.envelope import Fact
+from contracts.envelope import Fact, Moment
 
 
 class Status(StrEnum):
@@ -40,7 +40,7 @@ class Watch:
     owner: str = ""
     """The source whose ``Said`` must be heard before a verdict."""
     opened: DutyOpened | None = None
-    next_at: datetime | None = None
+    next_at: Moment | None = None
     """When it has something to say; up to ``due_at`` that is a reminder, after it the verdict or a rung."""
     reminded: int | None = None
     """The last reminder, in working days before due."""
@@ -56,7 +56,7 @@ class Watch:
     """May be known before the duty's opening is."""
     waived_at: datetime | None = None
     """Likewise."""
-    first_at: datetime | None = None
+    first_at: Moment | None = None
     """The moment of its first say; it lies behind planned ones if the duty opened late."""
 
     def allowed_at(self, planned_at: datetime) -> datetime:
