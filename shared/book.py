@@ -446,11 +446,11 @@ class Book(Generic[S]):
     async def _bring(self, until: int, limit: int) -> None:
         """Bring the states that wake first into memory; in turn, or another decision would outdate them.
 
-        The range must not begin with what was woken and is not written yet.
+        The range begins with what was woken and is not written yet: so many more are read. To write them
+        first costs many times what it costs to read past them.
         """
         async with self._turn:
-            await self.flush()
-            documents = await self._store.due_states(self.number, until, limit)
+            documents = await self._store.due_states(self.number, until, limit + len(self._unwritten))
             for n, document in enumerate(documents):
                 if document["_id"] not in self._records:
                     self._records[document["_id"]] = self._shape.from_document(document)

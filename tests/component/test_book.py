@@ -550,6 +550,7 @@ class TestManyAtOneMoment:
         assert (len(first), len(second)) == (DUE_AT_ONCE, 100)
         assert first + second == sorted(first + second)
         assert (store.looked_up, store.ranges) == (0, ranges)
+        assert book.unwritten == DUE_AT_ONCE + 100, "nobody waits for states to be written"
 
     async def test_a_moment_is_not_lost_when_the_database_is_away_as_it_comes(
         self, monkeypatch: pytest.MonkeyPatch

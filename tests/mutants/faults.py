@@ -198,6 +198,20 @@ MUTANTS = [
         INSTANTS,
     ),
     Mutant(
+        "a range ends with what was woken and is not written yet",
+        BOOK,
+        "limit + len(self._unwritten)",
+        "limit",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "a range waits until states are written",
+        BOOK,
+        "            documents = await self._store.due_states(",
+        "            await self.flush()\n            documents = await self._store.due_states(",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
         "what many decided at one moment is measured once",
         "services/reminders/entrypoints/timer.py",
         "for _ in range(count):",
