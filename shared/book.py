@@ -458,15 +458,18 @@ class Book(Generic[S]):
                     await asyncio.sleep(0)
 
     async def _look_ahead(self, until: int) -> None:
-        """Bring the moments up to *until* into memory, those of unwritten states included."""
-        await self.flush()
+        """Bring the moments up to *until* into memory, those of unwritten states included.
+
+        Of these the database still has the moments before; they are passed over when they come up.
+        """
+        limit = WINDOW_LIMIT + len(self._unwritten)
         self._wakes_until, self.wakes = until, []
         for stream in self._unwritten:
             self._expect(self._records[stream])
-        stored = await self._store.waking(self.number, until, WINDOW_LIMIT)
+        stored = await self._store.waking(self.number, until, limit)
         for row in stored:
             heapq.heappush(self.wakes, row)
-        if len(stored) == WINDOW_LIMIT:
+        if len(stored) == limit:
             self._wakes_until = stored[-1][0]
 
     async def next_wake(self) -> int | None:
