@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from contracts.duties import DutyFulfilled
-from contracts.envelope import Envelope, Said, encode, encode_said
+from contracts.envelope import Envelope, Moment, Said, encode, encode_said
 from contracts.topics import FACTS
 
 NOW = datetime(2026, 1, 20, 7, 45, 12, 318_001, UTC)
@@ -91,3 +91,16 @@ def test_said_differs_by_partition_and_moment() -> None:
     assert (one.subject, other.subject) == ("said:/zeren/reporting/3", "said:/zeren/reporting/4")
     assert one.id != other.id
     assert one.type == "duties.said.v1"
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+08:00", "9999-12-31T23:59:59-08:00"])
+def test_a_due_moment_that_utc_has_no_year_for_is_refused(moment: str) -> None:
+    with pytest.raises(ValidationError, match="UTC"):
+        TypeAdapter(Moment).validate_python(moment)
+
+
+def test_due_moments_are_in_utc_and_share_one_time_zone_object() -> None:
+    read = TypeAdapter(Moment).validate_python
+    midnight = read("2026-02-01T00:00:00+08:00")
+    assert midnight == datetime(2026, 1, 31, 16, tzinfo=UTC)
+    assert midnight.tzinfo is read("2026-02-01T00:00:00Z").tzinfo is UTC
