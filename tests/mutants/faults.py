@@ -205,6 +205,20 @@ MUTANTS = [
         ("tests/component/test_book.py",),
     ),
     Mutant(
+        "the window fills with moments that passed and are not written yet",
+        BOOK,
+        "limit = WINDOW_LIMIT + len(self._unwritten)",
+        "limit = WINDOW_LIMIT",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "a due moment that UTC has no year for ends who reads it",
+        "contracts/envelope.py",
+        "    except OverflowError:\n",
+        "    except ZeroDivisionError:\n",
+        ("tests/contract/test_envelope.py",),
+    ),
+    Mutant(
         "a range waits until states are written",
         BOOK,
         "            documents = await self._store.due_states(",
