@@ -3,19 +3,20 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
 from contracts.envelope import Envelope
-from shared import ids
 from shared.book import Book
+from shared.clock import Clock
+from shared.decider import Decider, Request
 from shared.heads import Adoption, Head, append_heads, lacking, newest_heads
-from shared.ledger import Entry, Event, digest
+from shared.ledger import Entry
 from shared.published import Origin, Published
-from shared.state import Inbound, Record, Shape
+from shared.retelling import Fetched, HeardAgain, MisfitError, Retelling
+from shared.state import NOTHING_SEEN, Inbound, Record, Seen
 from shared.store import Store
 
 AT_ONCE = 1_000
@@ -39,19 +40,21 @@ class Adopted:
     until: int
     """The newest page that had been published."""
     facts: int = 0
+    heard: int = 0
+    """Facts of other services that were heard again."""
     missing: dict[str, int] = field(default_factory=dict)
     """Per subject how many sequences were said, or counted, and lie on no topic any more."""
 
 
-class Fetched(NamedTuple):
-    """A fact that the ledger does not know any more, as it was said."""
+@dataclass(slots=True)
+class Lost:
+    """What one stream has lost: what it said, and what it had heard."""
 
-    topic: str
-    envelope: Envelope
-    value: bytes
+    said: dict[tuple[str, int], Fetched] = field(default_factory=dict)
+    heard: list[HeardAgain] = field(default_factory=list)
 
 
-ByStream = dict[str, dict[tuple[str, int], Fetched]]
+ByStream = dict[str, Lost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,18 @@ class Adopter:
 
     store: Store
     books: Sequence[int]
-    shape: Shape[Any]
+    decider: Decider[Any]
     origin: Origin
     source: str
     says: Sequence[str]
+    hears: Sequence[str]
+    """The topics whose facts are heard again; those on which others write as well must be brought again."""
+    ask: Callable[[Inbound], Request | None]
+    """Returns what a heard record asks for."""
+    number_for: Callable[[Inbound], int]
+    """Returns the book of a heard record."""
     published: Published
+    clock: Clock
     heads: Path | None
     make_book: Callable[[int, str], Book[Any]]
     """Makes a book whose pages bear the given actor."""
@@ -93,9 +103,9 @@ class Adopter:
         for number, heads in behind.items():
             book, results[number] = await self._open(number, Adoption(who, tuple(heads)))
             open_books[number] = book
-        lost = await self._lost(open_books, since) if open_books else {}
+        by_book = await self._lost(open_books, since) if open_books else {}
         for number, book in open_books.items():
-            mine = {stream: facts for stream, facts in lost.items() if self.origin.book_of(stream) == number}
+            mine = by_book.get(number, {})
             entries = await self._entries(book, mine, who, results[number])
             await book.take_back(entries)
             await self._finish(book)
@@ -121,92 +131,98 @@ class Adopter:
             append_heads(self.heads, [Head(book.number, book.head, book.hash)])
         await self.store.set_marks({book.number: {"adopted": book.head}})
 
-    async def _lost(self, books: Mapping[int, Any], since: datetime | None) -> ByStream:
-        """Return the facts on the topics that the states of these books have not said."""
-        lost: ByStream = {}
-        async for batch in _batches(self.published.facts(since)):
-            rows = [row for row in map(self._read, batch) if row is not None]
-            streams = {stream: None for stream, _ in rows if self.origin.book_of(stream) in books}
-            said = {one["_id"]: dict(one["sequences"]) for one in await self.store.load_states(list(streams))}
+    async def _lost(self, books: Mapping[int, Any], since: datetime | None) -> dict[int, ByStream]:
+        """Return by book what the topics hold and the states of these books do not."""
+        lost: dict[int, ByStream] = {number: {} for number in books}
+        async for batch in _batches(self.published.facts(self.says, since)):
+            rows = [(self.origin.stream_of(one.envelope), one) for one in map(self._read, batch) if one]
+            rows = [(stream, one) for stream, one in rows if self.origin.book_of(stream) in books]
+            stored = await self._stored({stream for stream, _ in rows})
             for stream, fetched in rows:
                 at = fetched.envelope.subject, fetched.envelope.sequence
-                if stream in streams and at[1] > said.get(stream, {}).get(at[0], 0):
-                    known = lost.setdefault(stream, {}).setdefault(at, fetched)
-                    if known.value != fetched.value:
+                if at[1] > dict(stored[stream]["sequences"] if stream in stored else ()).get(at[0], 0):
+                    mine = lost[self.origin.book_of(stream)].setdefault(stream, Lost())
+                    if mine.said.setdefault(at, fetched).value != fetched.value:
                         raise AdoptError(
                             f"{fetched.envelope.id} was said twice with different content",
                             f"{fetched.envelope.id} 曾以不同内容发布过两次",
                         )
+        async for batch in _batches(self.published.facts(self.hears, since)):
+            asked = [(self.number_for(one), one, self.ask(one)) for one in batch]
+            wishes = [(number, one, wish) for number, one, wish in asked if wish and number in books]
+            stored = await self._stored({wish.stream for _, _, wish in wishes})
+            for number, record, wish in wishes:
+                if not _is_seen(stored.get(wish.stream), wish.source):
+                    mine = lost[number].setdefault(wish.stream, Lost())
+                    mine.heard.append(HeardAgain(self._moment_of(record), wish))
         return lost
 
-    def _read(self, record: Inbound) -> tuple[str, Fetched] | None:
-        """Return a fact of this service and its stream; None for what others have said."""
+    async def _stored(self, streams: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        return {one["_id"]: one for one in await self.store.load_states(list(streams))}
+
+    def _moment_of(self, record: Inbound) -> datetime:
+        """Return when a record was said; what cannot be read was never answered, and comes last."""
+        try:
+            return Envelope.parse(record.value).time
+        except ValidationError:
+            return self.clock.now()
+
+    def _read(self, record: Inbound) -> Fetched | None:
+        """Return a fact of this service; None for what others have said."""
         try:
             envelope = Envelope.parse(record.value)
         except ValidationError:
             return None
         if envelope.source != self.source:
             return None
-        if envelope.type not in self.shape.facts:
+        if envelope.type not in self.decider.shape.facts:
             raise AdoptError(
                 f"{envelope.id} is a {envelope.type}: adopt with the version of the service that said it",
                 f"{envelope.id} 的类型 {envelope.type} 未知：请使用发布它的服务版本",
             )
-        return self.origin.stream_of(envelope), Fetched(record.topic, envelope, record.value)
+        return Fetched(record.topic, envelope, record.value)
 
     async def _entries(
-        self, book: Book[Any], lost: Mapping[str, Mapping[Any, Fetched]], who: str, result: Adopted
+        self, book: Book[Any], lost: Mapping[str, Lost], who: str, result: Adopted
     ) -> list[Entry]:
-        """Return the entries that hold the lost facts of a book, folded once to see that they fit."""
-        stored = {one["_id"]: one for one in await self.store.load_states(list(lost))}
+        """Return the entries that hold what a book has lost, folded once to see that they fit."""
+        stored, shape = await self._stored(lost), self.decider.shape
+        told = Retelling(self.decider, self.origin, self.source, self.says, who, self.clock.now())
         made: list[tuple[datetime, Entry]] = []
-        for stream, facts in sorted(lost.items()):
-            there = stored.get(stream)
-            record = self.shape.from_document(there) if there else self.shape.new(stream)
+        for stream, mine in sorted(lost.items()):
+            record = shape.from_document(stored[stream]) if stream in stored else shape.new(stream)
             if record.page > book.head:
                 raise AdoptError(
                     f"{stream}: its state is newer than its pages; the backup was made of a running service",
                     f"{stream} 的状态比账页新：备份时服务未停止",
                 )
-            result.missing |= _gaps(record, facts)
-            result.facts += len(facts)
-            made += self._folded(record, facts.values(), book.head + 1, who)
+            result.missing |= _gaps(record, mine.said)
+            result.facts += len(mine.said)
+            result.heard += len(mine.heard)
+            try:
+                made += _forwards(told.tell(record, mine.said.values(), mine.heard, book.head + 1))
+            except MisfitError as error:
+                raise AdoptError(
+                    f"{error.fact} does not fit what the backup holds of {stream}: {error.error}",
+                    f"{error.fact} 与备份中的 {stream} 不符：{error.error}",
+                ) from error
         return [entry for _, entry in sorted(made, key=lambda row: row[0])]
 
-    def _folded(
-        self, record: Record[Any], facts: Iterable[Fetched], page: int, who: str
-    ) -> Iterator[tuple[datetime, Entry]]:
-        """Yield an entry for each decision: what has one moment and one cause was decided together."""
-        for (at, _), group in groupby(sorted(facts, key=self._order), key=_decision):
-            together = list(group)
-            first = together[0].envelope
-            content = (
-                record.stream,
-                record.version + 1,
-                f"adopt:{who}",
-                first.correlationid,
-                self.origin.source_of(first),
-                tuple(Event(f.topic, f.envelope.type, f.envelope.subject, f.value) for f in together),
-            )
-            (salt,) = ids.salts(1)
-            entry = Entry(*content, salt, digest(salt, *content))
-            try:
-                self.shape.fold(record, entry, page)
-            except Exception as error:
-                raise AdoptError(
-                    f"{first.id} does not fit what the backup holds of {record.stream}: {error}",
-                    f"{first.id} 与备份中的 {record.stream} 不符：{error}",
-                ) from error
-            yield at, entry
 
-    def _order(self, fact: Fetched) -> tuple[Any, ...]:
-        """Return where a fact stands: by its decision, then by topic: a duty is said before its report."""
-        one = fact.envelope
-        return one.time, one.causationid, self.says.index(fact.topic), one.subject, one.sequence
+def _forwards(entries: Iterable[tuple[datetime, Entry]]) -> Iterator[tuple[datetime, Entry]]:
+    """Yield the entries of a stream with moments that do not go back, so that sorting keeps their order."""
+    latest: datetime | None = None
+    for at, entry in entries:
+        latest = at if latest is None else max(at, latest)
+        yield latest, entry
 
 
-def _decision(fact: Fetched) -> tuple[datetime, str]:
-    return fact.envelope.time, fact.envelope.causationid
+def _is_seen(document: Mapping[str, Any] | None, source: tuple[str, int] | None) -> bool:
+    """Tell whether a stored state remembers a record that was heard."""
+    if document is None or source is None:
+        return False
+    seen = {subject: Seen(last, tuple(map(tuple, gaps))) for subject, last, gaps in document["seen"]}
+    return seen.get(source[0], NOTHING_SEEN).has(source[1])
 
 
 def _gaps(record: Record[Any], facts: Mapping[tuple[str, int], Fetched]) -> dict[str, int]:

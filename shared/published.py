@@ -1,7 +1,7 @@
 """What a service has published, read back from its own topics: its newest heads, and its facts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from contracts.envelope import Envelope, Said, said_type
+from contracts.envelope import Envelope, Fact, Said, said_type
 from contracts.topics import PARTITIONS, TOPICS
 from shared.cluster import Broker, let_go, reached
 from shared.heads import Head
@@ -35,6 +35,10 @@ class Origin:
     """What cannot come back from the topics and what that means, in English and Chinese."""
     source_of: Callable[[Envelope], tuple[str, int] | None] = lambda _: None
     """What the entry was remembered by; None if a request or the time caused it."""
+    before: Callable[[Any, Fact], Sequence[Any]] = lambda _state, _fact: ()
+    """The commands before a fact, or that it answers: decided again, they give private facts back."""
+    after: Sequence[Any] = ()
+    """The commands to be decided on the state after what the time or a request let it say, for the same."""
 
 
 class Published(Protocol):
@@ -43,13 +47,8 @@ class Published(Protocol):
     async def heads(self, books: Collection[int]) -> list[Head]:
         """Return the newest head said of each of these books, as far as the topics still know it."""
 
-    def facts(self, since: datetime | None) -> AsyncIterator[Inbound]:
-        """Yield the records on the service's topics that are no Said, up to their present ends."""
-
-
-def said_of(name: str) -> list[str]:
-    """Return the topics on which a service speaks."""
-    return [topic.name for topic in TOPICS.values() if name in topic.producers]
+    def facts(self, topics: Collection[str], since: datetime | None) -> AsyncIterator[Inbound]:
+        """Yield the records on topics that are no Said, up to their present ends."""
 
 
 def spoken_alone(name: str) -> list[str]:
@@ -99,10 +98,12 @@ class KafkaPublished:
                     end = first
         return [found[book] for book in books if book in found]
 
-    async def facts(self, since: datetime | None) -> AsyncIterator[Inbound]:
-        """Yield the records that are no Said, of all partitions from the beginning or from a date on."""
+    async def facts(self, topics: Collection[str], since: datetime | None) -> AsyncIterator[Inbound]:
+        """Yield the records that are no Said, of all partitions, from the beginning or from a date on."""
+        if not topics:
+            return
         async with self._consumer() as consumer:
-            places = [TopicPartition(topic, n) for topic in said_of(self._name) for n in range(PARTITIONS)]
+            places = [TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)]
             consumer.assign(places)
             begins = await consumer.beginning_offsets(places)
             if since is not None:

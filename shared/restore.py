@@ -33,26 +33,20 @@ async def _adopt(make: Make, who: str, *, since: datetime | None, accept_loss: b
 
 
 def adopter(service: Service[Any], plan: Plan[Any]) -> Adopter:
-    """Return what takes back the lost facts of a service that does not run here.
-
-    Raises:
-        AdoptError: this service has facts that its topics cannot give back.
-    """
-    if plan.origin is None:
-        raise AdoptError(
-            f"{plan.name} decides on facts that stay inside it; its topics cannot give them back. "
-            "Restore a backup that is not behind",
-            f"{plan.name} 依据不对外发布的内部事实作出判断，无法从主题取回。请恢复不落后的备份",
-        )
+    """Return what takes back the lost facts of a service that does not run here."""
     service.take(plan)
     return Adopter(
         store=service.store,
         books=range(plan.books),
-        shape=plan.decider.shape,
+        decider=plan.decider,
         origin=plan.origin,
         source=service.source,
         says=plan.says,
+        hears=[topic for topic in plan.hears if topic not in plan.foreign],
+        ask=service.intake.again,
+        number_for=service.number_for,
         published=service.published,
+        clock=service.clock,
         heads=service.settings.heads,
         make_book=service.make_book,
     )
@@ -85,17 +79,18 @@ def add_adopt(app: typer.Typer, make: Make) -> None:
             typer.echo(line)
 
 
-def told(results: Sequence[Adopted], origin: Origin | None) -> Iterator[str]:
+def told(results: Sequence[Adopted], origin: Origin) -> Iterator[str]:
     """Yield what an adoption came to, for people."""
     for one in results:
         yield (
             f"book {one.book}: restored to page {one.restored}, published to page {one.until}, "
-            f"{one.facts} facts taken back / 账本 {one.book}：恢复至第 {one.restored} 页，"
-            f"已发布至第 {one.until} 页，取回 {one.facts} 条事实"
+            f"{one.facts} facts taken back, {one.heard} heard again / "
+            f"账本 {one.book}：恢复至第 {one.restored} 页，已发布至第 {one.until} 页，"
+            f"取回 {one.facts} 条事实，重新接收 {one.heard} 条"
         )
         for subject, gap in sorted(one.missing.items()):
             yield f"lost: {gap} sequences of {subject} / 丢失：{subject} 的 {gap} 个序号"
-    if results and origin is not None:
+    if results:
         yield " / ".join(origin.lost)
     if not results:
         yield "no book is behind what was published / 没有账本落后于已发布的内容"

@@ -90,6 +90,8 @@ class Plan(Generic[S]):
     says: tuple[str, ...]
     """The topics on which its facts go out."""
     router: APIRouter
+    origin: Origin
+    """How its lost facts are taken back after a restore."""
     books: int
     """How many books its ledger has, for ever.
 
@@ -113,8 +115,6 @@ class Plan(Generic[S]):
     views: Sequence[Index] = ()
     unit_of: Callable[[S], str] = lambda _: ""
     """The unit that a state belongs to; its dead letters are for operators who reach it."""
-    origin: Origin | None = None
-    """How its lost facts are taken back after a restore; None: they cannot be."""
 
     @property
     def is_dealt(self) -> bool:
@@ -212,6 +212,16 @@ class Service(Generic[S]):
             on_open=self._on_open,
             on_close=self.heard_nothing_of,
             lacking=self._lacking,
+        )
+        self.intake = Intake(
+            books=self.book_for,
+            topics=plan.hears,
+            facts=FACTS,
+            stream_of=plan.stream_of,
+            partitions=PARTITIONS,
+            heard=self.heard,
+            on_outcome=self.note,
+            foreign=plan.foreign,
         )
         self.table = DirectoryTable(self.tree, self.heard, FACTS, self._hurry)
         self.operator = deadletter.routes(
@@ -367,16 +377,6 @@ class Service(Generic[S]):
                 on_read=self.table.note_read,
             )
         if self.plan.hears:
-            self.intake = Intake(
-                books=self.book_for,
-                topics=self.plan.hears,
-                facts=FACTS,
-                stream_of=self.plan.stream_of,
-                partitions=PARTITIONS,
-                heard=self.heard,
-                on_outcome=self.note,
-                foreign=self.plan.foreign,
-            )
             subscribe(
                 broker,
                 list(self.plan.hears),

@@ -9,6 +9,7 @@ from services.inspection.domain.dossier import Dossier, view
 from services.inspection.domain.evolve import evolve
 from services.inspection.domain.model import FACTS
 from services.inspection.entrypoints.http import routes
+from services.inspection.entrypoints.origin import ORIGIN
 from services.inspection.entrypoints.topics import on_escalation_event
 from shared.decider import Decider
 from shared.service import Plan, Service
@@ -25,10 +26,11 @@ def build(service: Service[Any]) -> Plan[Any]:
     return Plan(
         name="inspection",
         decider=Decider(decide, SHAPE),
-        says=("duties", "inspections"),
+        says=("inspections", "duties"),
         hears={"escalations": on_escalation_event},
         reads_directory=True,
         router=routes(service, SHAPE, Calendar()),
         books=1,
+        origin=ORIGIN,
         views=([("view.unit", 1)], [("view.is_pending", 1), ("view.unit", 1)]),
     )

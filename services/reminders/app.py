@@ -12,6 +12,7 @@ from services.reminders.domain.decide import decide
 from services.reminders.domain.evolve import evolve, wake_at
 from services.reminders.domain.model import FACTS, Watch
 from services.reminders.entrypoints.http import routes
+from services.reminders.entrypoints.origin import ORIGIN
 from services.reminders.entrypoints.timer import Gate
 from services.reminders.entrypoints.topics import on_duty_event, watch_of
 from services.reminders.settings import RemindersSettings
@@ -52,5 +53,6 @@ def build(service: Service[Any]) -> Plan[Any]:
         router=routes(service, notices.read, calendar),
         books=PARTITIONS,
         distance=own.distance,
+        origin=ORIGIN,
         unit_of=lambda watch: watch.opened.unit if watch.opened else "",
     )

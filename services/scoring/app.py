@@ -11,6 +11,7 @@ from services.scoring.domain.model import FACTS, State, initial, wake_at
 from services.scoring.domain.view import view
 from services.scoring.entrypoints.hearing import Hearing
 from services.scoring.entrypoints.http import routes
+from services.scoring.entrypoints.origin import ORIGIN
 from services.scoring.entrypoints.timer import Judge
 from services.scoring.entrypoints.topics import on_duty_event, row_of
 from services.scoring.settings import ScoringSettings
@@ -41,4 +42,5 @@ def build(service: Service[Any]) -> Plan[Any]:
         books=PARTITIONS,
         distance=own.distance,
         views=VIEWS,
+        origin=ORIGIN,
     )

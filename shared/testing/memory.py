@@ -1,14 +1,14 @@
 """A database and a broker in memory that keep the same promises as the real ones, and fail like them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from contracts.envelope import Envelope
 from shared.heads import Head
 from shared.ledger import Page, from_document, is_erasure, page_id, to_document
-from shared.published import heads_in, said_of, spoken_alone
+from shared.published import heads_in, spoken_alone
 from shared.relay import Outbound
 from shared.state import Inbound
 from shared.store import Document, NotAnErasureError, PageTakenError
@@ -245,10 +245,13 @@ class MemoryConsumer:
 class MemoryPublished:
     """``shared.published.Published``: what a service has said on a broker in memory."""
 
-    def __init__(self, broker: MemoryBroker, name: str) -> None:
-        """Read what the service of this name has said."""
+    def __init__(
+        self, broker: MemoryBroker, name: str, heard: Callable[[], Iterable[Inbound]] = tuple
+    ) -> None:
+        """Read what the service of this name has said, and what others have that do not say it here."""
         self._broker = broker
         self._name = name
+        self._heard = heard
 
     async def heads(self, books: Collection[int]) -> list[Head]:
         """Return the newest head said of each of these books."""
@@ -259,13 +262,16 @@ class MemoryPublished:
                     found |= {h.book: h for h in heads_in(topic, record.value, f"/zeren/{self._name}")}
         return [found[book] for book in books if book in found]
 
-    async def facts(self, since: datetime | None) -> AsyncIterator[Inbound]:
+    async def facts(self, topics: Collection[str], since: datetime | None) -> AsyncIterator[Inbound]:
         """Yield the records that are no Said; each arrived here when it was decided."""
-        for topic in said_of(self._name):
+        for topic in topics:
             for n in range(self._broker.partitions):
                 for offset, record in enumerate(self._broker.logs.get((topic, n), [])):
                     if record.key is not None and _is_since(record.value, since):
                         yield Inbound(topic, n, offset, record.key.encode(), record.value)
+        for one in self._heard():
+            if one.topic in topics and one.key is not None and _is_since(one.value, since):
+                yield one
 
 
 def _is_since(value: bytes, since: datetime | None) -> bool:

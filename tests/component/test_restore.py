@@ -10,11 +10,8 @@ from contracts.directory import UnitPlaced
 from contracts.duties import DutyFulfilled, DutyOpened
 from contracts.reports import ReportFiled, ReportHalfFiled
 from services.directory.app import build as build_directory
-from services.inspection.app import build as build_inspection
-from services.reminders.app import build as build_reminders
 from services.reporting.app import build
 from services.reporting.entrypoints.timer import affinity
-from services.scoring.app import build as build_scoring
 from shared.adopt import AdoptError
 from shared.heads import Adoption, Head, read_heads, standing
 from shared.ledger import Page, seal, verify
@@ -23,7 +20,7 @@ from tests.component.test_directory import TOWNSHIP, VILLAGE, a_file, imports
 from tests.component.test_foreign_duties import DUTY, Foreigner, wish
 from tests.support.backup import adopt, backup, problems, stop, values
 from tests.support.reminders import a_village
-from tests.support.running import Build, Running
+from tests.support.running import Running
 
 NEW_YEAR, JANUARY = datetime(2025, 12, 31, 16, tzinfo=UTC), datetime(2026, 1, 20, tzinfo=UTC)
 REPORT = "2025.main-responsibility.village"
@@ -263,18 +260,6 @@ class TestAdopt:
         assert list(told([], running.plan.origin)) == [
             "no book is behind what was published / 没有账本落后于已发布的内容"
         ]
-
-    @pytest.mark.parametrize(
-        ("name", "build"),
-        [("reminders", build_reminders), ("inspection", build_inspection), ("scoring", build_scoring)],
-    )
-    async def test_a_service_that_decides_on_private_facts_says_that_it_cannot(
-        self, tmp_path: Path, name: str, build: Build
-    ) -> None:
-        running = await Running(name, build, tmp_path, JANUARY).start()
-
-        with pytest.raises(AdoptError, match="内部事实"):
-            await adopt(running)
 
 
 class TestTheOtherStreams:

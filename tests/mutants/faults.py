@@ -5,12 +5,14 @@ from typing import NamedTuple
 BOOK, DRAFTS, RELAY = "shared/book.py", "shared/drafts.py", "shared/relay.py"
 CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
 ADOPT, HEADS, SHELF = "shared/adopt.py", "shared/heads.py", "shared/shelf.py"
+RETELLING = "shared/retelling.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
 HEARING = "shared/hearing.py"
 
 KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "instants", "ledger", "model"))
 """The tests that must catch a fault of the kit."""
 RESTORE = ("tests/component/test_restore.py",)
+RETOLD = ("tests/component/test_retelling.py", *RESTORE)
 
 
 class Mutant(NamedTuple):
@@ -1835,6 +1837,104 @@ MUTANTS += [
         "            await book.take_back(entries)\n            await self._finish(book)\n",
         "            await self._finish(book)\n            await book.take_back(entries)\n",
         RESTORE,
+    ),
+    Mutant(
+        "retelling: decisions of one moment are told in any order",
+        RETELLING,
+        "next((group for group in rest if _is_first(group, rest)), rest[0])",
+        "rest[-1]",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: what had been heard before is told behind all that was said",
+        RETELLING,
+        "            if not is_before and (at > first.time or request.cause in answered):\n",
+        "            if not is_before:\n",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: a decision that said nothing then may say something now",
+        RETELLING,
+        "            for entry in map(_without_words, entries):\n",
+        "            for entry in entries:\n",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: what is decided anew is told before what was said",
+        RETELLING,
+        "            if not is_before and any(event.topic is not None for entry",
+        "            if False and any(event.topic is not None for entry",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: the private facts beside an answer are lost",
+        RETELLING,
+        "            _, decided = self._events(record, first, [heard.command])\n",
+        "",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: what came before a fact is not decided again",
+        RETELLING,
+        "            decided += events\n        entry",
+        "        entry",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: what follows is not planned again",
+        RETELLING,
+        "(*entry.events, *private)",
+        "entry.events",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: what nobody had answered is not heard again",
+        RETELLING,
+        "        for queue in waiting:\n            for one in queue:\n",
+        "        for queue in waiting[:0]:\n            for one in queue:\n",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: an answer is not remembered",
+        RETELLING,
+        "return self._entry(record, first.correlationid, heard.source, ",
+        "return self._entry(record, first.correlationid, None, ",
+        RETOLD,
+    ),
+    Mutant(
+        "adopt: what the backup had heard is heard again",
+        ADOPT,
+        "                if not _is_seen(stored.get(wish.stream), wish.source):\n",
+        "                if True:\n",
+        RETOLD,
+    ),
+    Mutant(
+        "adopt: the entries of a stream are sorted by their moments",
+        ADOPT,
+        "        latest = at if latest is None else max(at, latest)\n",
+        "        latest = at\n",
+        RETOLD,
+    ),
+    Mutant(
+        "adopt: a verification lies in the dossier of the inspector",
+        "services/inspection/domain/owed.py",
+        'duty.split(".", 1)[1].rsplit(".", 4)[0]',
+        'duty.split(".", 1)[1].rsplit(".", 5)[0]',
+        RETOLD,
+    ),
+    Mutant(
+        "adopt: months before a flag are judged again",
+        "services/scoring/entrypoints/origin.py",
+        "    while month < judged:\n",
+        "    while month < judged[:0]:\n",
+        RETOLD,
+    ),
+    Mutant(
+        "adopt: a climb that was put off goes on as if it were not",
+        "services/reminders/entrypoints/origin.py",
+        "if isinstance(fact, EscalationAcknowledged) else []",
+        "if fact is None else []",
+        RETOLD,
     ),
     Mutant(
         "restore: what was adopted stays behind",

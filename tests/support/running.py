@@ -16,7 +16,6 @@ from deploy.embedded.keys import make_keys, make_token
 from shared.access import Identity, Verifier
 from shared.book import BookLostError
 from shared.clock import MICROSECOND, from_micros, to_micros
-from shared.consumer import Intake
 from shared.http import api
 from shared.ids import partition_of
 from shared.ledger import Page, to_document
@@ -158,7 +157,7 @@ class Running:
         self._build, self._folder = build, folder
         self.service: Service[Any] = Service(Settings(public_key=make_keys(folder), heads=heads), name)
         self.service.store = Store(self.database, pause)  # type: ignore[assignment]
-        self.service.published = MemoryPublished(self.broker, name)
+        self.service.published = MemoryPublished(self.broker, name, lambda: self.others.records)
         self.service.clock = self.clock
         self.plan = build(self.service)
         self.service.take(self.plan)
@@ -177,16 +176,6 @@ class Running:
         wake = self.plan.wake
         self.timer = Timer(self.service.opened, clock=self.clock, wake=wake) if wake else None
         self.service.timer = self.timer
-        self.service.intake = Intake(
-            books=self.service.book_for,
-            topics=self.plan.hears,
-            facts=FACTS,
-            stream_of=self.plan.stream_of,
-            partitions=PARTITIONS,
-            heard=self.service.heard,
-            on_outcome=self.service.note,
-            foreign=self.plan.foreign,
-        )
         app = api(
             name,
             router=self.plan.router,

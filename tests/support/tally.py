@@ -15,6 +15,7 @@ from contracts.reports import ReportHalfFiled
 from contracts.topics import PARTITIONS
 from shared.decider import Decider, Request
 from shared.ids import partition_of
+from shared.published import Origin
 from shared.service import Plan, Service
 from shared.state import Inbound, Shape
 from tests.support.kit import NOON
@@ -66,6 +67,7 @@ def build(service: Service[Any], books: int = PARTITIONS) -> Plan[Any]:
         hears={"duties": _on_event, "reports": _on_event},
         stream_of=_stream_of,
         router=APIRouter(),
+        origin=Origin(stream_of=lambda one: _stream_of(one.subject), book_of=lambda _: 0, lost=("", "")),
         books=books,
     )
 

@@ -43,6 +43,14 @@ def verification(state: Dossier, inspection: Inspection, finding: Finding, due_a
     )
 
 
+def dossier_of(duty: str) -> str:
+    """Return the unit in whose dossier a duty was opened: both kinds are named by the finding.
+
+    ``<kind>.<unit>.<kind of inspection>.<number>.<finding>.<round>``; a unit's code may have dots of its own.
+    """
+    return duty.split(".", 1)[1].rsplit(".", 4)[0]
+
+
 def _month(due_at: datetime) -> str:
     """Return the month of the last instant before a due moment: 24:00 of the 31st lies in its own."""
     return f"{due_at - MICROSECOND:%Y-%m}"
