@@ -10,7 +10,7 @@ import pytest
 
 from contracts.duties import DutyWaived
 from contracts.envelope import Envelope, Fact, encode
-from contracts.escalations import DutyMissWithdrawn
+from contracts.escalations import DutyMissWithdrawn, EscalationResolved
 from contracts.inspections import InspectionProposed, ProposalExtended
 from services.inspection.app import build as build_inspection
 from services.inspection.domain.model import MissNoted, NoteMiss
@@ -172,6 +172,14 @@ async def settles(running: Running) -> None:
     await running.says()
 
 
+async def hears_all_again(running: Running) -> None:
+    """Let it hear again whatever others have said: nothing of it is news."""
+    heard = [one for one in running.others.records if one.topic in running.plan.hears and one.key is not None]
+    running.service._results.clear()
+    await running.hears_again(heard)
+    assert running.service._results.keys() <= {"duplicate"}
+
+
 def told(running: Running) -> dict[str, Any]:
     """Return by its identity what each fact says."""
     return {envelope.id: envelope.data for envelope, _ in running.envelopes()}
@@ -203,6 +211,7 @@ async def test_lesson_15_a_backup_of_any_moment_goes_on_as_if_nothing_had_happen
         assert restored.service.shelf.behind == {}
         await settles(restored)
         assert values(restored) == said
+        await hears_all_again(restored)
         await play(restored, steps[lost:])
 
         assert told(restored) == told(undisturbed), (saved, lost)
@@ -210,6 +219,30 @@ async def test_lesson_15_a_backup_of_any_moment_goes_on_as_if_nothing_had_happen
         await stop(restored)
         assert await problems(restored) == ([], [])
     assert behind
+
+
+async def test_what_was_not_heard_before_the_loss_is_heard_behind_what_was_said(tmp_path: Path) -> None:
+    running = await watching(tmp_path).start()
+    await running.hears(*a_village().facts)
+    await running.hears(DUTY)
+    kept = await backup(running)
+    await running.until(reminding.RUNG_1)
+    running.others.say([LATE], reminding.RUNG_1)
+    running.clock.moment = reminding.RUNG_1 + timedelta(hours=1)
+    await reminding.takes_note(running, "village/leader_in_charge")
+    await stop(running)
+    said = values(running)
+    assert not running.said(EscalationResolved)
+
+    restored = await kept.restore(running)
+    assert sum(result.heard for result in await adopt(restored)) == 1
+    restored = await restored.again()
+    await settles(restored)
+
+    assert [one.rung for one in restored.said(EscalationResolved)] == [1]
+    assert values(restored).items() > said.items()
+    await stop(restored)
+    assert await problems(restored) == ([], [])
 
 
 class TestARuleThatHasChangedSince:
