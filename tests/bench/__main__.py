@@ -1,4 +1,4 @@
-"""Measure: ``make bench`` the kit, ``make bench ARGS="deadline-day"`` a country's deadline."""
+"""Measure: ``make bench`` the kit, with ``deadline-day`` a country's deadline, with ``ingest`` the others."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from tests.bench import day
+from tests.bench import day, ingest
 from tests.bench.kit import measure
 
 app = typer.Typer(add_completion=False, no_args_is_help=False)
@@ -38,6 +38,17 @@ def deadline_day(
     if not day.run(names or day.NAMES, rounds=rounds, is_kafka=kafka, picture=picture):
         typer.echo("a promised figure does not hold / 有指标未达标", err=True)
         raise typer.Exit(1)
+
+
+@app.command("ingest")
+def take_in(
+    facts: Annotated[int, typer.Option(help="about so many facts / 事实数")] = 50_000,
+    only: Annotated[str, typer.Option(help="one service / 只测一项服务")] = "",
+) -> None:
+    """Measure what scoring and inspection hear and reporting opens, to rest."""
+    if only and only not in ingest.MEASURED:
+        raise typer.BadParameter(f"{only}: {', '.join(ingest.MEASURED)}")
+    uvloop.run(ingest.measure(facts, only))
 
 
 if __name__ == "__main__":

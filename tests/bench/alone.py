@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,7 +68,7 @@ def _village(n: int) -> str:
     return f"3303{n:08d}"
 
 
-def _tree() -> list[Fact]:
+def tree() -> list[Fact]:
     """Return a province, a city, counties, towns and villages, everywhere somebody in every post."""
     facts: list[Fact] = []
     roles = ("handler", "leader_in_charge", "head")
@@ -88,12 +88,13 @@ def _tree() -> list[Fact]:
 
 @dataclass(frozen=True)
 class Alone:
-    """Reminders in a process of its own, on servers that are up and have their topics."""
+    """A service in a process of its own, reminders by default, on servers that are up and have topics."""
 
     mongo_uri: str
     kafka: str
     incarnation: str
     folder: Path
+    name: str = "reminders"
 
     async def lay(self, moments: Sequence[datetime]) -> None:
         """Lay a duty for each of *moments*, at which it is due, into the store, by the kit's own books."""
@@ -129,11 +130,11 @@ class Alone:
             distance=10**9,
         )
 
-    async def say_tree(self) -> None:
-        """Say the tree, as the directory would."""
+    async def say_tree(self, facts: Iterable[Fact] = ()) -> None:
+        """Say the tree, or another one, as the directory would."""
         sequences: dict[str, int] = {}
         records = []
-        for fact in _tree():
+        for fact in facts or tree():
             key = fact.subject
             sequence = sequences[key] = sequences.get(key, 0) + 1
             value = encode(
@@ -170,21 +171,21 @@ class Alone:
             await outlet.stop()
 
     def service(self) -> Server:
-        """Return the process of reminders, not started."""
+        """Return the process of the service, not started."""
         port = free_port()
         public_key = make_keys(self.folder / "keys")
-        environment = {
-            "REMINDERS_MONGO_URI": self.mongo_uri,
-            "REMINDERS_KAFKA_ADDRESS": self.kafka,
-            "REMINDERS_KAFKA_SESSION": "PT3S",
-            "REMINDERS_HTTP_HOST": HOST,
-            "REMINDERS_HTTP_PORT": str(port),
-            "REMINDERS_PUBLIC_KEY": str(public_key.resolve()),
-            "REMINDERS_LOG_JSON": "true",
+        settings = {
+            "MONGO_URI": self.mongo_uri,
+            "KAFKA_ADDRESS": self.kafka,
+            "KAFKA_SESSION": "PT3S",
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(port),
+            "PUBLIC_KEY": str(public_key.resolve()),
+            "LOG_JSON": "true",
         }
-        command = [sys.executable, "-m", "services.reminders"]
-        log = self.folder / "reminders.log"
-        return Server("reminders", port, command, _GREETING, log, environment)
+        environment = {f"{self.name.upper()}_{name}": value for name, value in settings.items()}
+        command = [sys.executable, "-m", f"services.{self.name}"]
+        return Server(self.name, port, command, _GREETING, self.folder / f"{self.name}.log", environment)
 
     async def rows(self) -> Collection[str]:
         """Return the duty of each rung that stands in the ledger."""

@@ -90,7 +90,7 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The servers of one run, and reminders alone on them."""
+    """The servers of one run, and one service alone on them."""
 
     servers: Sequence[Server]
     alone: Alone
@@ -103,15 +103,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    """Start servers on a folder of their own; end them, and reminders, afterwards."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+async def stage(name: str = "reminders") -> AsyncIterator[Stage]:
+    """Start servers on a folder of their own; end them, and the service of this name, afterwards."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         servers = (broker(folder), database(folder))
         for server in servers:
             await server.start()
         address, uri = servers[0].address, mongo_uri(servers[1])
-        alone = Alone(uri, address, await make_topics(address, topics(), PARTITIONS), folder)
+        alone = Alone(uri, address, await make_topics(address, topics(), PARTITIONS), folder, name)
         service = alone.service()
         try:
             yield Stage(servers, alone, service)

@@ -12,7 +12,7 @@ HEARING = "shared/hearing.py"
 KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "instants", "ledger", "model"))
 """The tests that must catch a fault of the kit."""
 RESTORE = ("tests/component/test_restore.py",)
-RETOLD = ("tests/component/test_retelling.py", *RESTORE)
+RETOLD = ("tests/component/test_retelling.py",)
 
 
 class Mutant(NamedTuple):
