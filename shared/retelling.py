@@ -99,10 +99,12 @@ class Retelling(Generic[S]):
         """Decide on what had been heard before a fact was said: on its partition, or at an earlier moment.
 
         Of the latter nobody knows whether it was decided before; it was not if it would say something.
+        A stream begins with what was heard, whatever the clock of who said it.
         """
         while queue and queue[0].request.cause != first.causationid:
             at, request = queue[0]
-            if not is_before and (at > first.time or request.cause in answered):
+            is_first = not record.version and request.cause not in answered
+            if not (is_before or is_first) and (at > first.time or request.cause in answered):
                 return
             _, entries = self._decided(record, request, at)
             if not is_before and any(event.topic is not None for entry in entries for event in entry.events):

@@ -219,6 +219,27 @@ async def test_lesson_15_a_backup_of_any_moment_goes_on_as_if_nothing_had_happen
     assert behind
 
 
+async def test_a_watch_begins_with_its_duty_though_the_clock_of_its_owner_is_ahead(tmp_path: Path) -> None:
+    found = []
+    for is_restored in (False, True):
+        running = await watching(tmp_path).start()
+        await running.hears(*a_village().facts)
+        kept = await backup(running)
+        await running.hears_again(running.others.say([DUTY], reminding.RUNG_2))
+        await running.until(reminding.RUNG_1)
+        if is_restored:
+            await stop(running)
+            running = await kept.restore(running)
+            await adopt(running)
+            running = await running.again()
+        await running.until(reminding.RUNG_3)
+        await stop(running)
+        assert await problems(running) == ([], [])
+        found.append(told(running))
+
+    assert found[0] == found[1]
+
+
 async def test_what_was_not_heard_before_the_loss_is_heard_behind_what_was_said(tmp_path: Path) -> None:
     running = await watching(tmp_path).start()
     await running.hears(*a_village().facts)

@@ -1848,8 +1848,15 @@ MUTANTS += [
     Mutant(
         "retelling: what had been heard before is told behind all that was said",
         RETELLING,
-        "            if not is_before and (at > first.time or request.cause in answered):\n",
+        "            if not (is_before or is_first) and (at > first.time or request.cause in answered):\n",
         "            if not is_before:\n",
+        RETOLD,
+    ),
+    Mutant(
+        "retelling: a stream does not begin with what was heard",
+        RETELLING,
+        "not (is_before or is_first) and",
+        "not is_before and",
         RETOLD,
     ),
     Mutant(
@@ -1919,7 +1926,7 @@ MUTANTS += [
         "adopt: a verification lies in the dossier of the inspector",
         "services/inspection/domain/owed.py",
         'duty.split(".", 1)[1].rsplit(".", 4)[0]',
-        'duty.split(".", 1)[1].rsplit(".", 5)[0]',
+        'duty.split(".", 1)[1].rsplit(".", 3)[0]',
         RETOLD,
     ),
     Mutant(
