@@ -73,7 +73,7 @@ STORIES: dict[str, Story] = {
             hears(DUTY, OTHER),
             until(at("2026-01-20 10:00")),
             until(reminding.VERDICT),
-            until(reminding.RUNG_1),
+            until(reminding.RUNG_1 + timedelta(days=1)),
             takes_note("village/leader_in_charge"),
             until(reminding.RUNG_3 + timedelta(days=3)),
             takes_note("town/head"),
