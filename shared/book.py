@@ -360,9 +360,11 @@ class Book(Generic[S]):
                 records = [self._records[stream] for stream in streams[n : n + FLUSHED_AT_ONCE]]
                 written = [(record.stream, record.page) for record in records]
                 await self._store.write_states(
-                    [self._shape.to_document(record, self.number) for record in records]
+                    [self._shape.to_document(record, self.number) for record in records],
+                    {record.stream for record in records if not record.is_stored},
                 )
                 for stream, page in written:
+                    self._records[stream].is_stored = True
                     if self._records[stream].page == page:
                         del self._unwritten[stream]
             self.applied = head

@@ -118,21 +118,24 @@ class MongoStore:
                 found += await self.states.find({"_id": {"$in": part}}).to_list(len(part))
         return found
 
-    async def write_states(self, documents: Sequence[Document]) -> None:
+    async def write_states(self, documents: Sequence[Document], new: Collection[str] = ()) -> None:
         """Write each state over an older one only; a newer one there is left as it is."""
-        # Nothing is older than a first version: an insert does, which costs a fraction of a guarded upsert.
+        # An insert costs a fraction of a guarded upsert; and nothing is older than a first version.
         writes = [
-            InsertOne(one)
-            if one.get("version") == 1
-            else ReplaceOne({"_id": one["_id"], "page": {"$lt": one["page"]}}, one, upsert=True)
+            InsertOne(one) if one.get("version") == 1 or one["_id"] in new else _over_older(one)
             for one in documents
         ]
+        there: list[int] = []
         with _translated():
             try:
                 await self.states.bulk_write(writes, ordered=False)
             except BulkWriteError as error:
-                if any(e["code"] != DUPLICATE_KEY for e in error.details["writeErrors"]):
+                faults = error.details["writeErrors"]
+                if any(e["code"] != DUPLICATE_KEY for e in faults):
                     raise
+                there = [e["index"] for e in faults]
+        if again := [documents[n] for n in there if documents[n]["_id"] in new]:
+            await self.write_states(again)
 
     async def mend_states(self, documents: Sequence[Document]) -> None:
         """Write states whatever is there; for ``rebuild``, while no service writes."""
@@ -301,6 +304,11 @@ class ClockDocument:
         }
         with _translated():
             await self._clock.replace_one({"_id": "clock"}, {"_id": "clock", **document}, upsert=True)
+
+
+def _over_older(state: Document) -> ReplaceOne[Document]:
+    """Return the write of a state over an older one; over a newer one it fails as a duplicate."""
+    return ReplaceOne({"_id": state["_id"], "page": {"$lt": state["page"]}}, state, upsert=True)
 
 
 async def insert_new(collection: Any, documents: Sequence[Document]) -> list[Document]:

@@ -123,6 +123,8 @@ class Record(Generic[S]):
     """The last sequence said on each subject that this stream speaks on."""
     seen: dict[str, Seen] = field(default_factory=dict)
     parked: tuple[DeadLetter, ...] = ()
+    is_stored: bool = False
+    """Whether the database is known to hold a state of the stream, though an older one."""
 
     def draft(self) -> "Record[S]":
         """Return a copy to decide on; who changes a mapping of it puts a new one there."""
@@ -135,6 +137,7 @@ class Record(Generic[S]):
             self.sequences,
             self.seen,
             self.parked,
+            self.is_stored,
         )
 
 
@@ -221,4 +224,5 @@ class Shape(Generic[S]):
                 for subject, last, missing in document["seen"]
             },
             tuple(DeadLetter.model_validate(letter) for letter in document["parked"]),
+            is_stored=True,
         )

@@ -38,8 +38,8 @@ class Store(Protocol):
     async def load_states(self, streams: Collection[str]) -> list[Document]:
         """Return the stored states of these streams, absent ones left out."""
 
-    async def write_states(self, documents: Sequence[Document]) -> None:
-        """Write each state over an older one only: guarded by ``page``."""
+    async def write_states(self, documents: Sequence[Document], new: Collection[str] = ()) -> None:
+        """Write each state over an older one only: guarded by ``page``; *new* ones are likely not there."""
 
     async def mend_states(self, documents: Sequence[Document]) -> None:
         """Write states whatever is there; for ``rebuild``, while no service writes."""

@@ -81,7 +81,7 @@ class MemoryStore:
         await self._pause("states_loaded")
         return found
 
-    async def write_states(self, documents: Sequence[Document]) -> None:
+    async def write_states(self, documents: Sequence[Document], new: Collection[str] = ()) -> None:  # noqa: ARG002 nothing is faster here
         """Write each state over an older one only; like the real one, not all of them at once."""
         for document in documents:
             await self._pause("write_state")

@@ -376,6 +376,37 @@ async def test_a_page_that_comes_while_states_are_written_is_not_marked_as_writt
     assert (database.marks[0]["applied"], book.head) == (before, before + 1)
 
 
+class Told(MemoryStore):
+    """Keeps which states were called new."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__(database)
+        self.new: list[set[str]] = []
+
+    async def write_states(  # type: ignore[explicit-override]
+        self, documents: Sequence[Document], new: Collection[str] = ()
+    ) -> None:
+        """Note them."""
+        self.new.append(set(new))
+        await super().write_states(documents, new)
+
+
+async def test_a_state_is_called_new_until_it_is_stored() -> None:
+    database = MemoryDatabase()
+    store = Told(database)
+    book = await a_book(store, distance=100)
+    await book.handle([a_request(cause="first"), a_request(cause="second")])
+    await book.flush()
+    await book.handle([a_request(cause="third"), a_request(name="y", cause="fourth")])
+    await book.flush()
+
+    heir = await a_book(again := Told(database), distance=100)
+    await heir.handle([a_request(cause="fifth")])
+    await heir.flush()
+
+    assert (store.new, again.new) == ([{"b:x"}, {"b:y"}], [set()])
+
+
 @pytest.mark.parametrize("distance", [0, 3])
 async def test_the_appender_waits_when_the_states_are_too_far_behind(distance: int) -> None:
     store = MemoryStore()

@@ -91,11 +91,15 @@ async def test_pages_are_read_in_order_and_absent_ones_are_left_out(store: Any) 
     assert [page.number for page in await store.read_pages(0, [11, 3, 2])] == [2, 11]
 
 
-async def test_a_state_is_written_over_an_older_one_only_within_one_batch(store: Any) -> None:
+@pytest.mark.parametrize("new", [(), ("b:new",), ("b:ahead", "b:new", "b:behind")])
+async def test_a_state_is_written_over_an_older_one_only_within_one_batch(
+    store: Any, new: tuple[str, ...]
+) -> None:
+    """Whatever is taken for new."""
     await store.write_states([a_state("b:ahead", page=7), a_state("b:behind", page=3)])
 
     await store.write_states(
-        [a_state("b:ahead", page=5), a_state("b:new", page=5), a_state("b:behind", page=5)]
+        [a_state("b:ahead", page=5), a_state("b:new", page=5), a_state("b:behind", page=5)], new
     )
 
     found = await store.load_states(["b:ahead", "b:behind", "b:new", "b:never"])

@@ -1944,6 +1944,20 @@ MUTANTS += [
         RETOLD,
     ),
     Mutant(
+        "states: what was taken for new is not written over an older one",
+        "shared/mongo.py",
+        "            await self.write_states(again)\n",
+        "            return\n",
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
+        "states: what is stored is taken for new for ever",
+        BOOK,
+        "                    self._records[stream].is_stored = True\n",
+        "",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
         "restore: what was adopted stays behind",
         ADOPT,
         '        await self.store.set_marks({book.number: {"adopted": book.head}})\n',

@@ -63,11 +63,13 @@ class Store(MemoryStore):
         bson.encode(to_document(page))
         await super().insert_page(page)
 
-    async def write_states(self, documents: Sequence[Document]) -> None:  # type: ignore[explicit-override]
+    async def write_states(  # type: ignore[explicit-override]
+        self, documents: Sequence[Document], new: Collection[str] = ()
+    ) -> None:
         """Write states that could be written."""
         for document in documents:
             bson.encode(document)
-        await super().write_states(documents)
+        await super().write_states(documents, new)
 
     async def announce(self, books: Collection[int], owner: str, address: str) -> None:
         """Do nothing: there is no way from one replica to another here."""
