@@ -141,7 +141,7 @@ class Alone:
                 fact, source=DIRECTORY, sequence=sequence, time=real_now(), correlation=key, cause=key
             )
             records.append(Outbound("directory", partition_of(key, PARTITIONS), key, value))
-        async with self._outlet() as outlet:
+        async with self.outlet() as outlet:
             await outlet.send(records)
             await self.say_said(outlet)
 
@@ -162,7 +162,8 @@ class Alone:
         return Said(source=source, books=(0,), of=1, through=through, incarnation=self.incarnation)
 
     @asynccontextmanager
-    async def _outlet(self) -> AsyncIterator[KafkaOutlet]:
+    async def outlet(self) -> AsyncIterator[KafkaOutlet]:
+        """Speak on the broker."""
         outlet = KafkaOutlet(self.kafka)
         await outlet.start()
         try:

@@ -7,7 +7,6 @@ ends when states and marks are written and nothing more comes.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,7 +28,7 @@ from shared.ids import partition_of
 from shared.kafka import KafkaOutlet
 from shared.mongo import connect, disconnect
 from shared.relay import Outbound
-from tests.bench.alone import OWNER, Alone, duty, is_ready
+from tests.bench.alone import OWNER, duty, is_ready
 from tests.bench.deadline import Stage, resident_mib, stage
 
 GLANCE = 0.1
@@ -89,7 +88,7 @@ async def hearing(name: str, topic: str, what: str, facts: Sequence[Fact], sourc
     """Let a service take in facts that lie on their topic before it starts."""
     async with stage(name) as on:
         await on.alone.say_tree()
-        async with _outlet(on.alone) as outlet:
+        async with on.alone.outlet() as outlet:
             await _send(outlet, topic, facts, source)
             await on.alone.say_said(outlet)
         await on.service.start()
@@ -233,16 +232,6 @@ async def _written(uri: str, name: str, facts: int) -> float:
         return facts / took
     finally:
         await disconnect(client)
-
-
-@asynccontextmanager
-async def _outlet(alone: Alone) -> AsyncIterator[KafkaOutlet]:
-    outlet = KafkaOutlet(alone.kafka)
-    await outlet.start()
-    try:
-        yield outlet
-    finally:
-        await outlet.stop()
 
 
 MEASURED: Mapping[str, Callable[[int], Any]] = {
