@@ -88,7 +88,7 @@ class Plan(Generic[S]):
     name: str
     decider: Decider[S]
     says: tuple[str, ...]
-    """The topics on which its facts go out."""
+    """The topics on which its facts go out; ``adopt`` folds the facts of one decision in this order."""
     router: APIRouter
     origin: Origin
     """How its lost facts are taken back after a restore."""

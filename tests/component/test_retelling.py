@@ -12,14 +12,18 @@ from contracts.duties import DutyWaived
 from contracts.envelope import Envelope, Fact, encode
 from contracts.escalations import DutyMissWithdrawn, EscalationResolved
 from contracts.inspections import InspectionProposed, ProposalExtended
+from contracts.scores import HeatUnflagged
 from services.inspection.app import build as build_inspection
 from services.inspection.domain.model import MissNoted, NoteMiss
 from services.inspection.entrypoints.origin import ORIGIN
 from services.reminders.app import build as build_reminders
+from services.scoring.app import SHAPE
 from services.scoring.app import build as build_scoring
-from shared.decider import Request
+from services.scoring.domain.decide import decide as decide_score
+from services.scoring.entrypoints.origin import ORIGIN as HEAT_ORIGIN
+from shared.decider import Decider, Request
 from shared.ledger import Entry, is_whole
-from shared.retelling import Fetched, HeardAgain, Retelling
+from shared.retelling import Fetched, HeardAgain, MisfitError, Retelling
 from shared.state import Inbound
 from tests.component import test_inspection as inspecting
 from tests.component import test_reminders as reminding
@@ -292,6 +296,19 @@ class TestARuleThatHasChangedSince:
         *_, (_, last) = self.told(5)
 
         assert last == [MissNoted.type, ProposalExtended.type]
+
+
+def test_a_fact_that_does_not_fit_is_named() -> None:
+    decider = Decider(decide_score, SHAPE)
+    retelling = Retelling(decider, HEAT_ORIGIN, "/zeren/scoring", ("scores",), "ops", LATER)
+    fact = HeatUnflagged(unit=UNIT, kind="vertical", window="2026-01")
+    value = encode(fact, source="/zeren/scoring", sequence=1, time=NOW, correlation=UNIT, cause="time:heat")
+    said = Fetched("scores", Envelope.parse(value), value)
+
+    with pytest.raises(MisfitError) as found:
+        list(retelling.tell(decider.shape.new("a duty"), [said], [], 2))
+
+    assert found.value.fact == f"score:{UNIT}/1"
 
 
 def miss(n: int) -> HeardAgain:

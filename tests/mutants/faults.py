@@ -1860,6 +1860,13 @@ MUTANTS += [
         RETOLD,
     ),
     Mutant(
+        "retelling: what does not fit is not named",
+        RETELLING,
+        "raise MisfitError(fact, error) from error",
+        "raise",
+        RETOLD,
+    ),
+    Mutant(
         "retelling: a decision that said nothing then may say something now",
         RETELLING,
         "            for entry in map(_without_words, entries):\n",
