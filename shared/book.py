@@ -25,14 +25,11 @@ PROBE = 64
 FLUSHED_AT_ONCE = 500
 DUE_AT_ONCE = 1_000
 """Streams that are woken together; as many as fill a page."""
-BROUGHT = 20_000
-"""States of one book that are brought into memory at once because their moment has come."""
-LOOKED_UP = 16
-"""Due states that are looked up one by one; more are brought in one range."""
 LEAVING = 100
 """Entries of a page that leave in a turn of the event loop; deciding, which holds it, keeps the rest back."""
 WINDOW = timedelta(minutes=10)
-WINDOW_LIMIT = 50_000
+WINDOW_LIMIT = 100_000
+"""Moments of one book that are in memory besides those of states not written yet."""
 FAR = to_micros(datetime(9999, 1, 1, tzinfo=UTC))
 
 
@@ -63,6 +60,7 @@ class Book(Generic[S]):
 
     Callers who come while a page is being written share the next one.
     ``distance`` is how many pages the stored states may be behind: 0 writes them with the request.
+    ``most_unwritten`` is how many states may wait in memory to be written: with more, deciding waits for it.
     ``window`` is how far ahead the moments at which streams wake are in memory; all of them if None.
     ``marked_every`` is how many pages the mark of the written states may be behind them: so many are
     folded again at a take-over.
@@ -79,6 +77,7 @@ class Book(Generic[S]):
         actor: str,
         distance: int = 0,
         remembered: int = 50_000,
+        most_unwritten: int = 50_000,
         marked_every: int = 1,
         window: timedelta | None = WINDOW,
     ) -> None:
@@ -106,11 +105,13 @@ class Book(Generic[S]):
         self._actor = actor
         self._distance = distance
         self._remembered = remembered
+        self._most_unwritten = most_unwritten
         self._marked_every = marked_every
         self._marked = 0
         self._window = window
         self._records: dict[str, Record[S]] = {}
-        self._unwritten: dict[str, None] = {}
+        self._unwritten: dict[str, int] = {}
+        """Of each stream that changed since its state was written, a page before which it had not."""
         self._waiting: list[_Ticket] = []
         self._writing: list[_Ticket] = []
         self._turn = asyncio.Lock()
@@ -175,7 +176,7 @@ class Book(Generic[S]):
         self.head, self.hash, self.at = page.number, page.hash, page.at
         self.tail.append(page)
         for stream in streams:
-            self._unwritten[stream] = None
+            self._unwritten.setdefault(stream, page.number)
             self._expect(self._records[stream])
         self.on_page(page)
 
@@ -230,6 +231,8 @@ class Book(Generic[S]):
                 await self._fence()
         if self.head - self.applied > self._distance:
             await self.flush()
+        elif (surplus := len(self._unwritten) - self._most_unwritten) > 0:
+            await self.flush(surplus)
         self._forget()
         _answer(tickets, outcomes)
 
@@ -350,34 +353,39 @@ class Book(Generic[S]):
             if stream not in self._records:
                 self._records[stream] = self._shape.new(stream)
 
-    async def flush(self) -> None:
-        """Write the states of all pages so far, and the mark that says so."""
+    async def flush(self, most: int | None = None) -> None:
+        """Write the states that changed so far, *most* of them at most, and the mark that says how far."""
         async with self._flushing:
-            head, streams = self.head, list(self._unwritten)
-            if head == self.applied:
+            if self.head == self.applied:
                 return
+            streams = list(islice(self._unwritten, most))
             for n in range(0, len(streams), FLUSHED_AT_ONCE):
-                records = [self._records[stream] for stream in streams[n : n + FLUSHED_AT_ONCE]]
-                written = [(record.stream, record.page) for record in records]
-                await self._store.write_states(
-                    [self._shape.to_document(record, self.number) for record in records],
-                    {record.stream for record in records if not record.is_stored},
-                )
-                for stream, page in written:
-                    self._records[stream].is_stored = True
-                    if self._records[stream].page == page:
-                        del self._unwritten[stream]
-            self.applied = head
-            if head - self._marked >= self._marked_every:
-                await self._store.set_marks({self.number: {"applied": head}})
-                self._marked = head
+                part = streams[n : n + FLUSHED_AT_ONCE]
+                await self._write_states([self._records[stream] for stream in part])
+            self.applied = min(self._unwritten.values(), default=self.head + 1) - 1
+            if self.applied - self._marked >= self._marked_every:
+                await self._store.set_marks({self.number: {"applied": self.applied}})
+                self._marked = self.applied
+
+    async def _write_states(self, records: Sequence[Record[S]]) -> None:
+        """Write states; those that change meanwhile are still unwritten, from the page after this one."""
+        head, written = self.head, [(record.stream, record.page) for record in records]
+        await self._store.write_states(
+            [self._shape.to_document(record, self.number) for record in records],
+            {record.stream for record in records if not record.is_stored},
+        )
+        for stream, page in written:
+            self._records[stream].is_stored = True
+            del self._unwritten[stream]
+            if self._records[stream].page != page:
+                self._unwritten[stream] = head + 1
 
     def _forget(self) -> None:
         """Let go of the states longest in memory when there are too many; only between pages.
 
         None is while streams are due: what was brought for them would go first.
         """
-        if self.wakes and self.wakes[0][0] <= to_micros(self._clock.now()):
+        if self._is_any_due(to_micros(self._clock.now())):
             return
         surplus = len(self._records) - self._remembered
         if surplus > 0:
@@ -422,42 +430,38 @@ class Book(Generic[S]):
         They are expected no more.
         """
         micros = to_micros(now)
-        if micros >= self._wakes_until:
+        if micros >= self._wakes_until and not self._is_any_due(micros):
             await self._look_ahead(FAR if self._window is None else to_micros(now + self._window))
         due: dict[str, int] = {}
-        while self.wakes and self.wakes[0][0] <= micros and len(due) < DUE_AT_ONCE:
+        while self._is_any_due(micros) and len(due) < DUE_AT_ONCE:
             moment, stream = heapq.heappop(self.wakes)
             if self._is_expected(moment, stream):
                 due[stream] = moment
-        if sum(stream not in self._records for stream in due) > LOOKED_UP:
-            try:
-                await self._bring(micros, BROUGHT)
-            except BaseException:
-                for stream, moment in due.items():
-                    heapq.heappush(self.wakes, (moment, stream))
-                raise
+        try:
+            await self._bring(list(due))
+        except BaseException:
+            for stream, moment in due.items():
+                heapq.heappush(self.wakes, (moment, stream))
+            raise
         return list(due)
+
+    def _is_any_due(self, micros: int) -> bool:
+        """Tell whether a moment in memory has come; more of the same one may not be in memory yet."""
+        return bool(self.wakes) and self.wakes[0][0] <= micros
 
     async def prepare(self, until: datetime) -> None:
         """Bring states that wake up to a moment into memory before it comes, as many as may stay there."""
         micros = to_micros(until)
         if self.wakes and self._prepared_until < self.wakes[0][0] <= micros:
             self._prepared_until = micros
-            await self._bring(micros, self._remembered)
+            near = sorted(wake for wake in self.wakes if wake[0] <= micros)
+            await self._bring([stream for _, stream in near[: self._remembered]])
 
-    async def _bring(self, until: int, limit: int) -> None:
-        """Bring the states that wake first into memory; in turn, or another decision would outdate them.
-
-        The range begins with what was woken and is not written yet: so many more are read. To write them
-        first costs many times what it costs to read past them.
-        """
-        async with self._turn:
-            documents = await self._store.due_states(self.number, until, limit + len(self._unwritten))
-            for n, document in enumerate(documents):
-                if document["_id"] not in self._records:
-                    self._records[document["_id"]] = self._shape.from_document(document)
-                if n % LEAVING == 0:
-                    await asyncio.sleep(0)
+    async def _bring(self, streams: Sequence[str]) -> None:
+        """Bring states into memory, a page of them in a turn: else another decision would outdate them."""
+        for n in range(0, len(streams), DUE_AT_ONCE):
+            async with self._turn:
+                await self._load(streams[n : n + DUE_AT_ONCE])
 
     async def _look_ahead(self, until: int) -> None:
         """Bring the moments up to *until* into memory, those of unwritten states included.

@@ -28,7 +28,6 @@ THERE_ALREADY = {51002, 51003}
 """A role, a user of this name exists."""
 LOOKED_UP_AT_ONCE = 50
 """The embedded server compares each document that it finds with every value asked for: 200 cost it twice."""
-READ_AT_ONCE = 1_000
 Index = Sequence[tuple[str, int]]
 
 SAFE, CERTAIN = WriteConcern("majority", j=True), ReadConcern("majority")
@@ -150,18 +149,6 @@ class MongoStore:
                 await self.states.find(query, {"wake_at": 1}).sort("wake_at", 1).limit(limit).to_list(limit)
             )
         return [(row["wake_at"], row["_id"]) for row in rows]
-
-    async def due_states(self, book: int, until: int, limit: int) -> list[Document]:
-        """Return a book's stored states that wake up to a moment: a range costs a quarter of looking up."""
-        query = {"book": book, "wake_at": {"$lte": until}}
-        with _translated():
-            found: list[Document] = (
-                await self.states.find(query, batch_size=READ_AT_ONCE)
-                .sort("wake_at", 1)
-                .limit(limit)
-                .to_list(limit)
-            )
-        return found
 
     async def parked(self, book: int, limit: int) -> list[Document]:
         """Return a book's stored states that hold dead letters."""

@@ -58,7 +58,7 @@ YOUNG, MIDDLE, OLD = 200_000, 20, 100
 PRESSED = 500
 """Streams: with more of them waiting, the database first has to take their facts."""
 UNWRITTEN = 200_000
-"""Streams: so many states at most wait in memory for that."""
+"""States that wait in memory for that over all books of a process, 2.5 KB each; then deciding waits."""
 REMEMBERED = 50_000
 """States that a process keeps in memory over all its books, besides those not written yet."""
 FLUSHED_EVERY = 1.0
@@ -248,6 +248,7 @@ class Service(Generic[S]):
             actor=actor or self.actor,
             distance=self.plan.distance,
             remembered=REMEMBERED // self.plan.books,
+            most_unwritten=UNWRITTEN // self.plan.books,
             marked_every=PROBE,
             # Who hurries asks for the next moment after each jump: it is better known than looked for.
             window=WINDOW if self._story is None else None,
@@ -459,10 +460,7 @@ class Service(Generic[S]):
 
     def is_pressed(self) -> bool:
         """Tell whether so many streams wait for their moment's say that states and notices come later."""
-        return self.timer is not None and self.timer.due() > PRESSED and self._unwritten() < UNWRITTEN
-
-    def _unwritten(self) -> int:
-        return sum(book.unwritten for book in self.opened())
+        return self.timer is not None and self.timer.due(PRESSED + 1) > PRESSED
 
     async def _measure_often(self) -> None:
         written: dict[int, int] = {}

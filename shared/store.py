@@ -47,9 +47,6 @@ class Store(Protocol):
     async def waking(self, book: int, until: int, limit: int) -> list[tuple[int, str]]:
         """Return ``(wake_at, stream)`` of a book's stored states up to a moment in microseconds, in order."""
 
-    async def due_states(self, book: int, until: int, limit: int) -> list[Document]:
-        """Return a book's stored states that wake up to a moment, the earliest first; cheap for many."""
-
     async def parked(self, book: int, limit: int) -> list[Document]:
         """Return a book's stored states that hold dead letters."""
 

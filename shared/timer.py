@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -122,11 +123,15 @@ class Timer:
         left = self._left()
         return 0.0 if left is None else max(0.0, -left)
 
-    def due(self) -> int:
-        """Return how many streams' moment has come that were not let speak yet; who is held was."""
+    def due(self, most: int | None = None) -> int:
+        """Return how many streams' moment has come that were not let speak yet; who is held was.
+
+        With *most* it counts no further: a country's moments take too long to count ever again.
+        """
         now = to_micros(self._clock.now())
         late = (book for book in self._books() if book.wakes and book.wakes[0][0] <= now)
-        return self._at_hand + sum(moment <= now for book in late for moment, _ in book.wakes)
+        moments = (moment for book in late for moment, _ in book.wakes if moment <= now)
+        return self._at_hand + sum(1 for _ in islice(moments, most))
 
     def _left(self) -> float | None:
         """Return how long it is to the earliest moment at which a stream is to be woken, if there is one."""

@@ -106,17 +106,6 @@ class MemoryStore:
         await self._pause("woken")
         return rows[:limit]
 
-    async def due_states(self, book: int, until: int, limit: int) -> list[Document]:
-        """Return a book's stored states that wake up to a moment, the earliest first."""
-        await self._pause("due_states")
-        found = [
-            dict(document)
-            for document in self.database.states.values()
-            if document["book"] == book and document.get("wake_at", until + 1) <= until
-        ]
-        await self._pause("due_states_read")
-        return sorted(found, key=lambda document: int(document["wake_at"]))[:limit]
-
     async def parked(self, book: int, limit: int) -> list[Document]:
         """Return a book's stored states that hold dead letters."""
         await self._pause("parked")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from contracts.envelope import MAX_FACT_BYTES
 from shared import book as book_module
-from shared.book import DUE_AT_ONCE, LOOKED_UP, Book, BookLostError
+from shared.book import DUE_AT_ONCE, Book, BookLostError
 from shared.clock import to_micros
 from shared.decider import Decider, Request
 from shared.drafts import FactTooLargeError
@@ -29,22 +29,14 @@ from tests.support.toy import Chimed, Hear, Noted, Ring, toy
 
 
 class Looked(MemoryStore):
-    """Counts what is looked up one by one, and the ranges that are read."""
+    """Counts the states that are looked up."""
 
     looked_up = 0
-    ranges = 0
 
     async def load_states(self, streams: Collection[str]) -> list[Document]:  # type: ignore[explicit-override]
         """Count the streams."""
         self.looked_up += len(streams)
         return await super().load_states(streams)
-
-    async def due_states(  # type: ignore[explicit-override]
-        self, book: int, until: int, limit: int
-    ) -> list[Document]:
-        """Count the range."""
-        self.ranges += 1
-        return await super().due_states(book, until, limit)
 
 
 class Failing:
@@ -376,6 +368,51 @@ async def test_a_page_that_comes_while_states_are_written_is_not_marked_as_writt
     assert (database.marks[0]["applied"], book.head) == (before, before + 1)
 
 
+async def test_a_state_that_changes_while_it_is_written_is_not_marked_as_written() -> None:
+    database, asked = MemoryDatabase(), ["third", "second"]
+
+    async def meanwhile(name: str) -> None:
+        if name == "states_written" and asked:
+            await book.handle([a_request(cause=asked.pop())])
+            await book.handle([a_request(cause=asked.pop())])
+
+    book = await a_book(MemoryStore(database, meanwhile), distance=100)
+    await book.handle([a_request(cause="first")])
+    before = book.head
+
+    await book.flush()
+
+    assert (database.marks[0]["applied"], book.head, book.unwritten) == (before, before + 2, 1)
+
+
+async def test_as_many_states_are_written_as_are_asked_for_and_marked_up_to_the_first_that_is_not() -> None:
+    database = MemoryDatabase()
+    book = await a_book(MemoryStore(database), distance=100)
+    for name in "xyxzy":
+        await book.handle([a_request(name=name, cause=f"{name}{book.head}")])
+    first = book.head - 4
+
+    await book.flush(1)
+    assert (set(database.states), database.marks[0]["applied"]) == ({"b:x"}, first)
+    await book.handle([a_request(name="x", cause="again")])
+    await book.flush(1)
+    assert (set(database.states), database.marks[0]["applied"]) == ({"b:x", "b:y"}, first + 2)
+
+    heir = await a_book(MemoryStore(database), actor="heir")
+    assert [(await heir.peek(f"b:{name}")).count for name in "xyz"] == [3, 2, 1]
+
+
+async def test_who_has_too_many_states_unwritten_writes_the_surplus_before_more_is_decided() -> None:
+    database = MemoryDatabase()
+    book = await a_book(MemoryStore(database), distance=100, most_unwritten=3)
+    left = []
+    for n in range(6):
+        await book.handle([a_request(name=f"x{n}", cause=f"ask-{n}")])
+        left.append((book.unwritten, len(database.states)))
+
+    assert left == [(1, 0), (2, 0), (3, 0), (3, 1), (3, 2), (3, 3)]
+
+
 class Told(MemoryStore):
     """Keeps which states were called new."""
 
@@ -523,6 +560,39 @@ async def test_more_moments_than_fit_the_window_are_all_met(monkeypatch: pytest.
     assert sorted(rung) == sorted(f"b:x{n}" for n in range(11))
 
 
+class Watched(MemoryStore):
+    """Counts how often moments are looked for."""
+
+    looks = 0
+
+    async def waking(  # type: ignore[explicit-override]
+        self, book: int, until: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Count the look."""
+        self.looks += 1
+        return await super().waking(book, until, limit)
+
+
+async def test_a_moment_that_more_share_than_fit_the_window_is_looked_for_once_a_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(book_module, "WINDOW_LIMIT", 4)
+    monkeypatch.setattr(book_module, "DUE_AT_ONCE", 1)
+    clock, store = HandClock(), Watched()
+    book = await a_book(store, clock=clock, distance=1_000)
+    await book.handle([a_request(name=f"x{n}", cause=f"ask-{n}", rings_in=10) for n in range(11)])
+    await book.flush()
+    clock.moment = NOON + timedelta(seconds=1)
+
+    rung: list[str] = []
+    for _ in range(11):
+        streams = await book.due(clock.now())
+        await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in streams])
+        rung += streams
+
+    assert (sorted(rung), store.looks) == (sorted(f"b:x{n}" for n in range(11)), 3)
+
+
 @given(st.lists(st.integers(1, 30)))
 def test_what_was_seen_is_exactly_what_was_heard(heard: list[int]) -> None:
     seen = NOTHING_SEEN
@@ -565,11 +635,7 @@ class TestManyAtOneMoment:
             clock,
         )
 
-    @pytest.mark.parametrize(("brought", "ranges"), [(DUE_AT_ONCE, 2), (2 * DUE_AT_ONCE, 1)])
-    async def test_they_are_woken_by_pages_and_read_in_ranges(
-        self, monkeypatch: pytest.MonkeyPatch, brought: int, ranges: int
-    ) -> None:
-        monkeypatch.setattr(book_module, "BROUGHT", brought)
+    async def test_they_are_woken_by_pages_and_looked_up_once_each(self) -> None:
         store, book, clock = await self._book(DUE_AT_ONCE + 100, remembered=60)
         clock.moment = NOON + timedelta(seconds=1)
 
@@ -580,7 +646,7 @@ class TestManyAtOneMoment:
 
         assert (len(first), len(second)) == (DUE_AT_ONCE, 100)
         assert first + second == sorted(first + second)
-        assert (store.looked_up, store.ranges) == (0, ranges)
+        assert store.looked_up == DUE_AT_ONCE + 100
         assert book.unwritten == DUE_AT_ONCE + 100, "nobody waits for states to be written"
 
     async def test_a_moment_is_not_lost_when_the_database_is_away_as_it_comes(
@@ -589,30 +655,38 @@ class TestManyAtOneMoment:
         store, book, clock = await self._book(100)
         clock.moment = NOON + timedelta(seconds=1)
         with monkeypatch.context() as away:
-            away.setattr(store, "due_states", AsyncMock(side_effect=StoreUnavailableError))
+            away.setattr(store, "load_states", AsyncMock(side_effect=StoreUnavailableError))
             with pytest.raises(StoreUnavailableError):
                 await book.due(clock.now())
 
         assert len(await book.due(clock.now())) == 100
-
-    async def test_few_are_looked_up(self) -> None:
-        store, book, clock = await self._book(LOOKED_UP)
-        clock.moment = NOON + timedelta(seconds=1)
-
-        await book.handle([Request(stream, Ring(), "ring") for stream in await book.due(clock.now())])
-
-        assert (store.looked_up, store.ranges) == (LOOKED_UP, 0)
 
     async def test_they_are_in_memory_before_their_moment_as_many_as_may_stay_there(self) -> None:
         store, book, clock = await self._book(100, remembered=60)
         await book.due(clock.now())
 
         await book.prepare(NOON + timedelta(microseconds=9))
-        assert store.ranges == 0
+        assert store.looked_up == 0
         for _ in range(2):
             await book.prepare(NOON + timedelta(seconds=1))
-        assert store.ranges == 1
-        assert len(book._records) == 60
+        assert store.looked_up == 60
+        assert [await book.due(NOON + timedelta(microseconds=10 + n)) for n in (0, 59, 60)] == [
+            ["b:x00000"],
+            [f"b:x{n:05d}" for n in range(1, 60)],
+            ["b:x00060"],
+        ]
+        assert store.looked_up == 61
+
+    async def test_what_is_in_memory_for_a_moment_stays_there_until_it_has_come(self) -> None:
+        store, book, clock = await self._book(100, remembered=60)
+        await book.due(clock.now())
+        await book.prepare(NOON + timedelta(seconds=1))
+        clock.moment = NOON + timedelta(seconds=1)
+
+        await book.handle([a_request(name=f"y{n}", cause=f"ask-{n}") for n in range(20)])
+        await book.due(clock.now())
+
+        assert store.looked_up == 100 + 20
 
     async def test_what_is_read_for_a_moment_does_not_undo_what_is_known_of_it(self) -> None:
         _, book, clock = await self._book(100)

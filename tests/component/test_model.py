@@ -5,7 +5,7 @@ import os
 import pytest
 import stamina
 
-from shared import book, relay, timer
+from shared import relay, timer
 from tests.support import truth
 from tests.support.world import BOOKS, World
 
@@ -20,8 +20,6 @@ async def story(seed: int, steps: int = 3_000) -> World:
     with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=3):
         for module in (relay, timer):
             patch.setattr(module, "monotonic", lambda: 1.0 + world.steps / 100)
-        if seed % 2:
-            patch.setattr(book, "LOOKED_UP", -1)
         try:
             await world.run(steps)
             await world.drain()
