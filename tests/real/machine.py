@@ -1,4 +1,4 @@
-"""What the machine has, and what is fetched with it into `.real/`: Kafka's jars, a FerretDB."""
+"""What the machine has, and what is fetched with it into `.real/`: Kafka's jars, two other databases."""
 
 import os
 import re
@@ -12,6 +12,8 @@ from tests.real import broker
 HERE = Path(__file__).parent
 POM = HERE / "pom.xml"
 FERRETDB = broker.FETCHED.parent / "ferretdb"
+SECANTUSD = broker.FETCHED.parent / "secantusd"
+SECANTUSD_CRATE = HERE / "secantusd.crate"
 CLUSTER = "emVyZW4tdGVzdC1jbHVzdA"
 JAVA = 17
 
@@ -54,6 +56,19 @@ def fetch_ferretdb() -> None:
         FERRETDB,
         lambda folder: _run("go", "build", "-o", str(folder / "server"), ".", cwd=source),
     )
+
+
+def fetch_secantusd() -> Path:
+    """Build the embedded database's own server in Rust, unless it is there; return its program."""
+    crate = SECANTUSD_CRATE.read_text().strip()
+    # Its crate asks for a newer compiler than it needs.
+    options = ["--locked", "--ignore-rust-version", "--quiet"]
+    _made_from(
+        [SECANTUSD_CRATE],
+        SECANTUSD,
+        lambda folder: _run("cargo", "install", crate, *options, "--root", str(folder)),
+    )
+    return SECANTUSD / "bin" / "secantusd-rs"
 
 
 def _made_from(sources: Sequence[Path], folder: Path, make: Callable[[Path], None]) -> None:
