@@ -29,9 +29,7 @@ def deadline_day(
     only: Annotated[str, typer.Option(help="profiles, by commas / 只测这些，以逗号分隔")] = "",
     rounds: Annotated[int, typer.Option(help="rounds beside the peers / 与同类对比的轮数")] = 3,
     kafka: Annotated[bool, typer.Option("--kafka", help="on Apache Kafka / 使用 Apache Kafka")] = False,
-    rust: Annotated[
-        bool, typer.Option("--rust", help="on the Rust database / 用 Rust 版数据库")
-    ] = False,
+    rust: Annotated[bool, typer.Option("--rust", help="on the Rust database / 用 Rust 版数据库")] = False,
     picture: Annotated[Path, typer.Option(help="the plot goes here / 图的路径")] = PICTURE,
 ) -> None:
     """Measure reminders alone, every duty due at the same second; the last line is one JSON object."""
