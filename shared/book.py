@@ -22,6 +22,8 @@ S = TypeVar("S")
 PROBE = 64
 """Pages are found by asking for this many numbers at once: a range over ``_id`` may scan."""
 
+AT_HAND = 4_000
+"""Entries of a book, 5 KB each, that are kept for the relay until they are said and told."""
 FLUSHED_AT_ONCE = 500
 DUE_AT_ONCE = 1_000
 """Streams that are woken together; as many as fill a page."""
@@ -90,7 +92,7 @@ class Book(Generic[S]):
         """How far people were told of what was said; the relay keeps it."""
         self.incarnation = ""
         self.page_size = MAX_ENTRIES
-        self.tail: deque[Page] = deque(maxlen=512)
+        self.tail: deque[Page] = deque()
         """The newest pages, so that the relay need not read them again."""
         self.wakes: list[tuple[int, str]] = []
         """A heap of the near moments at which streams wake; entries may be out of date."""
@@ -103,6 +105,7 @@ class Book(Generic[S]):
         self._clock = clock
         self._drafts = Drafts(decider, source)
         self._actor = actor
+        self._in_tail = 0
         self._distance = distance
         self._remembered = remembered
         self._most_unwritten = most_unwritten
@@ -174,11 +177,23 @@ class Book(Generic[S]):
     def _settle(self, page: Page, streams: Iterable[str]) -> None:
         """Take a durable page as the book's head."""
         self.head, self.hash, self.at = page.number, page.hash, page.at
-        self.tail.append(page)
+        self._keep(page)
         for stream in streams:
             self._unwritten.setdefault(stream, page.number)
             self._expect(self._records[stream])
         self.on_page(page)
+
+    def _keep(self, page: Page) -> None:
+        """Keep a page at hand and let go of the oldest, which the relay then reads."""
+        self.tail.append(page)
+        self._in_tail += len(page.entries)
+        while self._in_tail > AT_HAND and len(self.tail) > 1:
+            self.let_go(self.tail[0].number)
+
+    def let_go(self, number: int) -> None:
+        """Let go of the pages at hand up to this one: nobody in this process needs them any more."""
+        while self.tail and self.tail[0].number <= number:
+            self._in_tail -= len(self.tail.popleft().entries)
 
     # -- deciding ---------------------------------------------------------------------------------
 

@@ -308,5 +308,4 @@ class Relay:
 def _note_told(book: Book[Any], number: int) -> None:
     """Learn that people were told of a book up to a page; nobody in this process needs it any more."""
     book.told = max(book.told, number)
-    while book.tail and book.tail[0].number <= min(book.told, book.said):
-        book.tail.popleft()
+    book.let_go(min(book.told, book.said))

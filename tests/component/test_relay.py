@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.envelope import Envelope
+from shared import book as book_module
 from shared import relay as relay_module
 from shared.book import Book
 from shared.ledger import Page
@@ -204,3 +205,23 @@ async def test_a_stop_in_the_middle_of_a_burst_marks_what_was_said_and_leaves_th
 
     marks = await store.marks(0)
     assert (marks["said"], marks["told"], teller.told) == (book.head, 0, [])
+
+
+async def test_pages_that_wait_to_be_told_do_not_fill_the_memory_and_are_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(book_module, "AT_HAND", 5)
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    book = await a_book(store)
+    relay = a_relay(book, store, broker, tell=teller.tell)
+    for n in range(9):
+        await book.handle([a_request(cause=f"ask-{n}"), a_request(name="y", cause=f"ask-{n}")])
+        assert sum(len(page.entries) for page in book.tail) <= 5
+        while await relay.say_pages():
+            pass
+    assert len(book.tail) == 2
+
+    await relay.drain()
+
+    assert teller.told == list(range(1, book.head + 1))
+    assert not book.tail

@@ -779,6 +779,20 @@ MUTANTS = [
         ("tests/component/test_book.py",),
     ),
     Mutant(
+        "pages that wait to be told fill the memory",
+        BOOK,
+        "while self._in_tail > AT_HAND and",
+        "while False and",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "what was let go of counts as at hand",
+        BOOK,
+        "            self._in_tail -= len(self.tail.popleft().entries)\n",
+        "            self.tail.popleft()\n",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
         "woken early",
         BOOK,
         "while self._is_any_due(micros) and",
