@@ -74,9 +74,10 @@ class Drafts(Generic[S]):
         drafts: dict[str, Record[S]] = {}
         entries: list[Entry] = []
         outcomes: list[Outcome] = []
-        size, salt = 0, ids.salts(len(part))
-        for n, (request, at) in enumerate(part):
-            record = (drafts.get(request.stream) or records[request.stream]).draft()
+        size = 0
+        for (request, at), salt in zip(part, ids.salts(len(part)), strict=True):
+            stream = request.stream
+            record = (drafts.get(stream) or records[stream]).draft()
             outcome, events, source = self._decide_one(record, request, max(at, since))
             weight = weigh(events)
             if size + weight > MAX_PAGE_BYTES and entries:
@@ -84,22 +85,15 @@ class Drafts(Generic[S]):
             outcomes.append(outcome)
             if not (events or source):
                 continue
-            drafts[request.stream] = record
+            drafts[stream] = record
             size += weight
             record.version += 1
             record.page = page
             if source is not None:
                 heard = record.seen.get(source[0], NOTHING_SEEN).plus(source[1])
                 record.seen = record.seen | {source[0]: heard}
-            content = (
-                request.stream,
-                record.version,
-                request.cause,
-                record.correlation,
-                source,
-                tuple(events),
-            )
-            entries.append(Entry(*content, salt[n], digest(salt[n], *content)))
+            content = (stream, record.version, request.cause, record.correlation, source, tuple(events))
+            entries.append(Entry(*content, salt, digest(salt, *content)))
         return drafts, entries, outcomes
 
     def _decide_one(self, record: Record[S], request: Request, now: datetime) -> Decision:
@@ -129,7 +123,7 @@ class Drafts(Generic[S]):
                 return Outcome("failed", error=error, state=record.body), (), None
             return self._park(record, request, told(error), now)
         result = "applied" if events else "nothing"
-        return Outcome(result, tuple(decided), state=record.body), events, request.source
+        return Outcome(result, tuple(decided), None, None, record.body), events, request.source
 
     def _park(
         self, record: Record[S], request: Request, reason: str, now: datetime, result: str = "dead_letter"

@@ -99,13 +99,13 @@ class Bench:
         streams = [f"bench.{n:06d}@330305" for n in range(min(decisions, 5_000))]
         await book.handle([Request(stream, stream, "warm") for stream in streams])
         await relay.drain()
+        asked = [streams[n % len(streams)] for n in range(decisions)]
+        requests = [Request(stream, stream, "bench") for stream in asked]
         began = monotonic()
         book.on_page = lambda _page: relay.nudge()
         saying = asyncio.create_task(relay.run())
         for first in range(0, decisions, size * PAGES_ASKED):
-            numbers = range(first, min(first + size * PAGES_ASKED, decisions))
-            part = [streams[n % len(streams)] for n in numbers]
-            await book.handle([Request(stream, stream, "bench") for stream in part])
+            await book.handle(requests[first : first + size * PAGES_ASKED])
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
         while await relay.say_pages():
