@@ -453,8 +453,8 @@ MUTANTS = [
     Mutant(
         "decided on the state itself, not on a draft",
         DRAFTS,
-        "record = (drafts.get(request.stream) or records[request.stream]).draft()",
-        "record = drafts.get(request.stream) or records[request.stream]",
+        "record = (drafts.get(stream) or records[stream]).draft()",
+        "record = drafts.get(stream) or records[stream]",
     ),
     Mutant(
         "a draft changes what its origin holds",
