@@ -22,7 +22,7 @@ S = TypeVar("S")
 PROBE = 64
 """Pages are found by asking for this many numbers at once: a range over ``_id`` may scan."""
 
-AT_HAND = 4_000
+AT_HAND = 2_000
 """Entries of a book, 5 KB each, that are kept for the relay until they are said and told."""
 FLUSHED_AT_ONCE = 500
 DUE_AT_ONCE = 1_000
@@ -114,7 +114,7 @@ class Book(Generic[S]):
         self._window = window
         self._records: dict[str, Record[S]] = {}
         self._unwritten: dict[str, int] = {}
-        """Of each stream that changed since its state was written, a page before which it had not."""
+        """Of each stream whose newest state is not written, the first page that the stored one may lack."""
         self._waiting: list[_Ticket] = []
         self._writing: list[_Ticket] = []
         self._turn = asyncio.Lock()
@@ -191,7 +191,7 @@ class Book(Generic[S]):
             self.let_go(self.tail[0].number)
 
     def let_go(self, number: int) -> None:
-        """Let go of the pages at hand up to this one: nobody in this process needs them any more."""
+        """Let go of the pages at hand up to this one; who needs one after all reads it."""
         while self.tail and self.tail[0].number <= number:
             self._in_tail -= len(self.tail.popleft().entries)
 
@@ -398,15 +398,20 @@ class Book(Generic[S]):
     def _forget(self) -> None:
         """Let go of the states longest in memory when there are too many; only between pages.
 
-        None is while streams are due: what was brought for them would go first.
+        While streams are due, of those none is that still waits for its moment's say: it was brought for it.
         """
-        if self._is_any_due(to_micros(self._clock.now())):
+        surplus = len(self._records) - max(self._remembered, len(self._unwritten))
+        if surplus <= 0:
             return
-        surplus = len(self._records) - self._remembered
-        if surplus > 0:
-            written = (stream for stream in self._records if stream not in self._unwritten)
-            for stream in list(islice(written, surplus)):
-                del self._records[stream]
+        now = to_micros(self._clock.now())
+        kept_until = now if self._is_any_due(now) else 0
+        spare = (
+            stream
+            for stream, record in self._records.items()
+            if stream not in self._unwritten and (self._shape.wake_at(record.body) or FAR) > kept_until
+        )
+        for stream in list(islice(spare, surplus)):
+            del self._records[stream]
 
     @property
     def unwritten(self) -> int:

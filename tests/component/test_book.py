@@ -621,7 +621,9 @@ def test_a_rule_can_be_told_as_given_when_then() -> None:
 class TestManyAtOneMoment:
     """A deadline that thousands share."""
 
-    async def _book(self, count: int, remembered: int = 50_000) -> tuple[Looked, Book[Any], HandClock]:
+    async def _book(
+        self, count: int, remembered: int = 50_000, most_unwritten: int = 50_000
+    ) -> tuple[Looked, Book[Any], HandClock]:
         database, clock = MemoryDatabase(), HandClock()
         first = await a_book(MemoryStore(database), clock=clock)
         await first.handle(
@@ -631,7 +633,14 @@ class TestManyAtOneMoment:
         store = Looked(database)
         return (
             store,
-            await a_book(store, clock=clock, actor="heir", remembered=remembered, distance=9_000),
+            await a_book(
+                store,
+                clock=clock,
+                actor="heir",
+                remembered=remembered,
+                most_unwritten=most_unwritten,
+                distance=9_000,
+            ),
             clock,
         )
 
@@ -687,6 +696,20 @@ class TestManyAtOneMoment:
         await book.due(clock.now())
 
         assert store.looked_up == 100 + 20
+
+    async def test_what_was_said_and_is_written_does_not_stay_in_memory_while_others_are_due(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(book_module, "DUE_AT_ONCE", 10)
+        _, book, clock = await self._book(100, remembered=20, most_unwritten=30)
+        clock.moment = NOON + timedelta(seconds=1)
+
+        held = []
+        while streams := await book.due(clock.now()):
+            await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in streams])
+            held.append(len(book._records))
+
+        assert held == [10, 20, 30, 30, 30, 30, 30, 30, 30, 30]
 
     async def test_what_is_read_for_a_moment_does_not_undo_what_is_known_of_it(self) -> None:
         _, book, clock = await self._book(100)

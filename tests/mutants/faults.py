@@ -558,8 +558,8 @@ MUTANTS = [
     Mutant(
         "an unwritten state is let go of",
         BOOK,
-        "(stream for stream in self._records if stream not in self._unwritten)",
-        "iter(self._records)",
+        "            if stream not in self._unwritten and (",
+        "            if (",
     ),
     Mutant("the appender never waits", BOOK, "if self.head - self.applied > self._distance:", "if False:"),
     Mutant(
@@ -620,8 +620,8 @@ MUTANTS = [
     Mutant(
         "what was brought for a moment is let go of before it",
         BOOK,
-        "        if self._is_any_due(to_micros(self._clock.now())):\n            return\n",
-        "",
+        "kept_until = now if self._is_any_due(now) else 0",
+        "kept_until = 0",
         ("tests/component/test_book.py",),
     ),
     Mutant("pages are said backwards", RELAY, "for page in pages\n", "for page in reversed(pages)\n"),
@@ -791,6 +791,13 @@ MUTANTS = [
         "            self._in_tail -= len(self.tail.popleft().entries)\n",
         "            self.tail.popleft()\n",
         ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "what was said stays in memory while others are due",
+        BOOK,
+        "        if surplus <= 0:\n",
+        "        if surplus <= 0 or self._is_any_due(to_micros(self._clock.now())):\n",
+        ("tests/component/test_book.py",),
     ),
     Mutant(
         "woken early",
