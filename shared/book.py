@@ -187,7 +187,7 @@ class Book(Generic[S]):
         """Keep a page at hand and let go of the oldest, which the relay then reads."""
         self.tail.append(page)
         self._in_tail += len(page.entries)
-        while self._in_tail > AT_HAND and len(self.tail) > 1:
+        while self._in_tail > AT_HAND:
             self.let_go(self.tail[0].number)
 
     def let_go(self, number: int) -> None:

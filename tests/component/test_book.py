@@ -543,23 +543,6 @@ async def test_a_moment_whose_waking_failed_is_tried_again() -> None:
     assert tries == [["b:x"], ["b:x"]]
 
 
-async def test_more_moments_than_fit_the_window_are_all_met(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book_module, "WINDOW_LIMIT", 4)
-    clock = HandClock()
-    book = await a_book(MemoryStore(), clock=clock, distance=1_000)
-    await book.handle([a_request(name=f"x{n}", cause=f"ask-{n}", rings_in=10) for n in range(11)])
-    await book.flush()
-    clock.moment = NOON + timedelta(seconds=1)
-
-    rung: list[str] = []
-    for _ in range(4):
-        streams = await book.due(clock.now())
-        await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in streams])
-        rung += streams
-
-    assert sorted(rung) == sorted(f"b:x{n}" for n in range(11))
-
-
 class Watched(MemoryStore):
     """Counts how often moments are looked for."""
 
@@ -573,11 +556,12 @@ class Watched(MemoryStore):
         return await super().waking(book, until, limit)
 
 
-async def test_a_moment_that_more_share_than_fit_the_window_is_looked_for_once_a_window(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("at_once", [1, 1_000])
+async def test_a_moment_that_more_share_than_fit_the_window_is_met_by_all_and_looked_for_once_a_window(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     monkeypatch.setattr(book_module, "WINDOW_LIMIT", 4)
-    monkeypatch.setattr(book_module, "DUE_AT_ONCE", 1)
+    monkeypatch.setattr(book_module, "DUE_AT_ONCE", at_once)
     clock, store = HandClock(), Watched()
     book = await a_book(store, clock=clock, distance=1_000)
     await book.handle([a_request(name=f"x{n}", cause=f"ask-{n}", rings_in=10) for n in range(11)])
@@ -585,8 +569,7 @@ async def test_a_moment_that_more_share_than_fit_the_window_is_looked_for_once_a
     clock.moment = NOON + timedelta(seconds=1)
 
     rung: list[str] = []
-    for _ in range(11):
-        streams = await book.due(clock.now())
+    while len(rung) < 11 and (streams := await book.due(clock.now())):
         await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in streams])
         rung += streams
 

@@ -51,6 +51,14 @@ async def test_a_batch_and_a_tick_are_one_line_each_and_hold_no_text_of_a_fact(t
     assert duty.title not in str(lines)
 
 
+async def test_the_books_of_a_process_share_the_memory_that_it_may_take(tmp_path: Path) -> None:
+    running = await Running("reminders", build, tmp_path, OPENED_AT).start()
+
+    book = running.service.make_book(0)
+
+    assert (book._most_unwritten, book._remembered) == (200_000 // PARTITIONS, 50_000 // PARTITIONS)
+
+
 async def test_a_job_whose_driver_takes_its_cancellation_for_a_lost_connection_ends_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -781,8 +781,8 @@ MUTANTS = [
     Mutant(
         "pages that wait to be told fill the memory",
         BOOK,
-        "while self._in_tail > AT_HAND and",
-        "while False and",
+        "while self._in_tail > AT_HAND:",
+        "while False:",
         ("tests/component/test_relay.py",),
     ),
     Mutant(
@@ -798,6 +798,13 @@ MUTANTS = [
         "        if surplus <= 0:\n",
         "        if surplus <= 0 or self._is_any_due(to_micros(self._clock.now())):\n",
         ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "each book waits with as many states as a process may",
+        "shared/service.py",
+        "most_unwritten=UNWRITTEN // self.plan.books,",
+        "most_unwritten=UNWRITTEN,",
+        ("tests/component/test_service.py",),
     ),
     Mutant(
         "woken early",
