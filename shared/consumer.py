@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -23,7 +24,7 @@ NOT_YET_PAUSE = 0.05
 MAX_SEQUENCE = 2**63 - 1
 """The database has no room for a larger number."""
 REMEMBERED = 256
-"""How many Saids per partition are remembered, for measuring lateness."""
+"""How many moments per partition are remembered through which all was said, for measuring lateness."""
 
 ByBook = dict[int, tuple[Book[Any], list[tuple[Inbound, str, Request]]]]
 OnFact = Callable[[Envelope, Fact, Inbound], Request | None]
@@ -78,7 +79,8 @@ class Heard:
         through = self.through(topic, partition, said.source)
         if through is not None:
             throughs = self._throughs.setdefault((topic, partition, said.source), deque(maxlen=REMEMBERED))
-            throughs.append(through)
+            if not throughs or through > throughs[-1]:
+                throughs.append(through)
 
     def first_through(self, topic: str, partition: int, source: str, moment: datetime) -> datetime | None:
         """Return the first moment behind *moment* through which all was said; None if it was not.
@@ -86,7 +88,8 @@ class Heard:
         It is when the source said so, not when it was heard: time in which we stood still is ours.
         """
         throughs = self._throughs.get((topic, partition, source), ())
-        return next((through for through in throughs if through > moment), None)
+        first = bisect_right(throughs, moment)
+        return throughs[first] if first < len(throughs) else None
 
     def through(self, topic: str, partition: int, source: str) -> datetime | None:
         """Return the moment before which everything of a source is applied; None if unknown."""
