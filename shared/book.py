@@ -16,7 +16,7 @@ from shared.decider import Decider, Outcome, Request
 from shared.drafts import Drafts
 from shared.ledger import GENESIS, MAX_ENTRIES, Entry, Page, parts, seal
 from shared.state import DeadLetter, Record
-from shared.store import PageTakenError, Store, StoreUnavailableError
+from shared.store import Document, PageTakenError, Store, StoreUnavailableError
 
 S = TypeVar("S")
 PROBE = 64
@@ -24,7 +24,8 @@ PROBE = 64
 
 AT_HAND = 2_000
 """Entries of a book, 5 KB each, that are kept for the relay until they are said and told."""
-FLUSHED_AT_ONCE = 500
+FLUSHED_AT_ONCE = 100
+"""States: pages do not wait long behind them in the database."""
 DUE_AT_ONCE = 1_000
 """Streams that are woken together; as many as fill a page."""
 LEAVING = 100
@@ -119,7 +120,11 @@ class Book(Generic[S]):
         self._writing: list[_Ticket] = []
         self._turn = asyncio.Lock()
         self._flushing = asyncio.Lock()
-        self._wakes_until = self._prepared_until = 0
+        self._wakes_until = 0
+        self._coming: deque[tuple[int, str]] = deque()
+        """The moments that the last look found and that were not prepared for yet, in order."""
+        self._forgotten = 0
+        """How often states were let go of."""
         self._next_wake: tuple[int, int | None] = (-1, None)
         self._since = EPOCH
         self._doubt: datetime | None = None
@@ -362,8 +367,7 @@ class Book(Generic[S]):
         absent = [stream for stream in streams if stream not in self._records]
         if not absent:
             return
-        for document in await self._store.load_states(absent):
-            self._records.setdefault(document["_id"], self._shape.from_document(document))
+        self._take_in(await self._store.load_states(absent))
         for stream in absent:
             if stream not in self._records:
                 self._records[stream] = self._shape.new(stream)
@@ -412,6 +416,7 @@ class Book(Generic[S]):
         )
         for stream in list(islice(spare, surplus)):
             del self._records[stream]
+            self._forgotten += 1
 
     @property
     def unwritten(self) -> int:
@@ -471,17 +476,31 @@ class Book(Generic[S]):
 
     async def prepare(self, until: datetime) -> None:
         """Bring states that wake up to a moment into memory before it comes, as many as may stay there."""
-        micros = to_micros(until)
-        if self.wakes and self._prepared_until < self.wakes[0][0] <= micros:
-            self._prepared_until = micros
-            near = sorted(wake for wake in self.wakes if wake[0] <= micros)
-            await self._bring([stream for _, stream in near[: self._remembered]])
+        micros, near = to_micros(until), list[str]()
+        while self._coming and self._coming[0][0] <= micros:
+            near.append(self._coming.popleft()[1])
+        await self._bring(near[: self._remembered])
 
     async def _bring(self, streams: Sequence[str]) -> None:
-        """Bring states into memory, a page of them in a turn: else another decision would outdate them."""
+        """Bring stored states into memory while others are decided.
+
+        Who changes meanwhile is in memory and stays as he is, unless he was let go of again: then what was
+        read may be outdated, and is read once more between pages.
+        """
         for n in range(0, len(streams), DUE_AT_ONCE):
-            async with self._turn:
-                await self._load(streams[n : n + DUE_AT_ONCE])
+            absent = [stream for stream in streams[n : n + DUE_AT_ONCE] if stream not in self._records]
+            forgotten = self._forgotten
+            stored = await self._store.load_states(absent) if absent else []
+            if forgotten == self._forgotten:
+                self._take_in(stored)
+            else:
+                async with self._turn:
+                    await self._load(absent)
+
+    def _take_in(self, stored: Iterable[Document]) -> None:
+        for document in stored:
+            if document["_id"] not in self._records:
+                self._records[document["_id"]] = self._shape.from_document(document)
 
     async def _look_ahead(self, until: int) -> None:
         """Bring the moments up to *until* into memory, those of unwritten states included.
@@ -493,6 +512,7 @@ class Book(Generic[S]):
         for stream in self._unwritten:
             self._expect(self._records[stream])
         stored = await self._store.waking(self.number, until, limit)
+        self._coming = deque(stored)
         for row in stored:
             heapq.heappush(self.wakes, row)
         if len(stored) == limit:

@@ -1,5 +1,6 @@
 """The one file that knows the database driver: pages, states, marks and leases of one service."""
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -28,6 +29,8 @@ THERE_ALREADY = {51002, 51003}
 """A role, a user of this name exists."""
 LOOKED_UP_AT_ONCE = 50
 """The embedded server compares each document that it finds with every value asked for: 200 cost it twice."""
+WAYS, PAGES_AT_ONCE = 4, 4
+"""Commands that insert pages side by side, and the most pages of one: each may hold megabytes."""
 Index = Sequence[tuple[str, int]]
 
 SAFE, CERTAIN = WriteConcern("majority", j=True), ReadConcern("majority")
@@ -68,6 +71,9 @@ class MongoStore:
         self.states = self.database["states"]
         self._marks = self.database["marks"]
         self._owners = self.database["owners"]
+        self._leaving: list[tuple[Page, asyncio.Future[None]]] = []
+        self._ways = WAYS
+        self._inserting: set[asyncio.Task[None]] = set()
 
     async def make_indexes(self, views: Sequence[Index] = ()) -> None:
         """Make the indexes of the kit and of a service's queries over ``states``."""
@@ -78,12 +84,50 @@ class MongoStore:
                 await self.states.create_index(list(view))
 
     async def insert_page(self, page: Page) -> None:
-        """Insert a page durably; raise PageTakenError if its number is taken."""
-        with _translated():
-            try:
-                await self.pages.insert_one(to_document(page))
-            except DuplicateKeyError as error:
-                raise PageTakenError(page.id) from error
+        """Insert a page durably; raise PageTakenError if its number is taken.
+
+        Pages of several books that come together, or while others are being written, go in one command.
+        """
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._leaving.append((page, place))
+        if self._ways:
+            self._ways -= 1
+            task = asyncio.create_task(self._insert_leaving())
+            self._inserting.add(task)
+            task.add_done_callback(self._inserting.discard)
+        await place
+
+    async def _insert_leaving(self) -> None:
+        """Insert the pages that are waiting, a few at a time, until there are none."""
+        try:
+            while self._leaving:
+                # Who comes in the same turn of the event loop comes along.
+                await asyncio.sleep(0)
+                taken, self._leaving = self._leaving[:PAGES_AT_ONCE], self._leaving[PAGES_AT_ONCE:]
+                ends = await self._insert_pages([page for page, _ in taken])
+                for (_, place), end in zip(taken, ends, strict=True):
+                    if place.done():
+                        continue
+                    if end is None:
+                        place.set_result(None)
+                    else:
+                        place.set_exception(end)
+        finally:
+            self._ways += 1
+
+    async def _insert_pages(self, pages: Sequence[Page]) -> list[Exception | None]:
+        """Insert pages durably and return for each what went wrong."""
+        try:
+            with _translated():
+                await self.pages.insert_many([to_document(page) for page in pages], ordered=False)
+        except BulkWriteError as error:
+            if error.details["writeConcernErrors"]:
+                return [StoreUnavailableError(str(error.details["writeConcernErrors"]))] * len(pages)
+            faults = {fault["index"]: fault for fault in error.details["writeErrors"]}
+            return [_fault_of(page, faults.get(n)) for n, page in enumerate(pages)]
+        except Exception as error:  # noqa: BLE001 each of those who wait for a page is told
+            return [error] * len(pages)
+        return [None] * len(pages)
 
     async def read_pages(self, book: int, numbers: Sequence[int]) -> list[Page]:
         """Return the pages of these numbers that exist, in order; by ``_id``, as a range may scan."""
@@ -260,6 +304,15 @@ class MongoStore:
         with _translated():
             found = await self._owners.find_one({"_id": book})
         return found["address"] if found and found["until"] > to_micros(real_now()) else None
+
+
+def _fault_of(page: Page, fault: Mapping[str, Any] | None) -> Exception | None:
+    """Return what a page's error in an insert of many means."""
+    if fault is None:
+        return None
+    if fault["code"] == DUPLICATE_KEY:
+        return PageTakenError(page.id)
+    return OperationFailure(fault["errmsg"], fault["code"])
 
 
 def _named(fields: Sequence[str]) -> dict[str, str]:

@@ -23,8 +23,14 @@ AGAIN_AFTER = 0.5
 """Seconds."""
 PRESSED_FOR = 60.0
 """Seconds for which people are told of nothing so that facts come first, at most."""
+TOLD_AT_ONCE = 500
+"""Entries of which people are told together, unless one book's pages hold more."""
 MARKED_EVERY = 1.0
 """Seconds between two writings of a mark: what was said since then is said again after a crash."""
+
+
+Work = Sequence[tuple[Book[Any], Sequence[Page]]]
+"""Books, each with some of its pages in order."""
 
 
 class Outbound(NamedTuple):
@@ -75,7 +81,7 @@ class Relay:
         of: int,
         every: timedelta,
         soon: timedelta = SOON,
-        tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None,
+        tell: Callable[[Work], Any] | None = None,
         is_pressed: Callable[[], bool] = lambda: False,
         facts: Mapping[str, type[Fact]] = FACTS,
     ) -> None:
@@ -146,13 +152,24 @@ class Relay:
         """Tell people of a few pages of each book that were said; tell whether there is more."""
         if self._tell is None:
             return False
+        work: list[tuple[Book[Any], Sequence[Page]]] = []
         for book in [book for book in self._books() if book.told < book.said]:
-            await self._breathe()
             first, last = book.told + 1, min(book.said, book.told + PAGES_AT_ONCE)
-            await self._tell(book, await self._pages(book, first, last))
-            # Another incarnation of the broker hears all again; people do not.
-            _note_told(book, last)
+            work.append((book, await self._pages(book, first, last)))
+            if sum(len(page.entries) for _, pages in work for page in pages) >= TOLD_AT_ONCE:
+                await self._tell_of(work)
+                work = []
+        if work:
+            await self._tell_of(work)
         return self.is_telling
+
+    async def _tell_of(self, work: Work) -> None:
+        await self._breathe()
+        if self._tell is not None:
+            await self._tell(work)
+        for book, pages in work:
+            # Another incarnation of the broker hears all again; people do not.
+            _note_told(book, pages[-1].number)
 
     async def _breathe(self) -> None:
         """Wait while what many share is being decided, but not for ever."""

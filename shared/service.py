@@ -42,7 +42,7 @@ from shared.measuring import Lateness, pause_after, tell
 from shared.mongo import ClockDocument, Index, MongoStore, connect, disconnect
 from shared.published import KafkaPublished, Origin, Published
 from shared.reasons import told
-from shared.relay import BrokerUnavailableError, Outlet, Relay
+from shared.relay import BrokerUnavailableError, Outlet, Relay, Work
 from shared.settings import Settings
 from shared.shelf import Shelf, why_behind
 from shared.state import Inbound
@@ -53,8 +53,10 @@ from shared.timer import Timer, Wake
 from shared.verified import tell_verified
 
 S = TypeVar("S")
-YOUNG, MIDDLE, OLD = 200_000, 20, 100
-"""Thresholds of the garbage collector: the defaults walk a service's many small states far too often."""
+YOUNG, NEVER = 5_000, 1_000_000
+"""Thresholds of the garbage collector: what is new is looked through often, a few milliseconds each time."""
+TIDIED_EVERY = 900.0
+"""Seconds between two looks at all that is in memory, which stop everything for a second or so."""
 PRESSED = 500
 """Streams: with more of them waiting, the database first has to take their facts."""
 UNWRITTEN = 200_000
@@ -102,7 +104,7 @@ class Plan(Generic[S]):
     """The stream here that the key of a heard record speaks of."""
     reads_directory: bool = False
     wake: Wake | None = None
-    tell: Callable[[Book[Any], Sequence[Page]], Any] | None = None
+    tell: Callable[[Work], Any] | None = None
     on_start: Callable[[], Any] | None = None
     on_said: Callable[[Collection[int]], Awaitable[None]] | None = None
     """Called with the numbers of the books for which somebody was heard to have said all."""
@@ -315,6 +317,7 @@ class Service(Generic[S]):
         yield self.relay.run()
         yield self.relay.run_telling()
         yield self._flush_often()
+        yield self._tidy_often()
         yield self._measure_often()
         yield self._count_often()
         yield self.hearing.watch()
@@ -461,6 +464,13 @@ class Service(Generic[S]):
     def is_pressed(self) -> bool:
         """Tell whether so many streams wait for their moment's say that states and notices come later."""
         return self.timer is not None and self.timer.due(PRESSED + 1) > PRESSED
+
+    async def _tidy_often(self) -> None:
+        """Let go of what is garbage and old, when nobody waits."""
+        while True:
+            await asyncio.sleep(TIDIED_EVERY)
+            if not self.is_pressed():
+                gc.collect()
 
     async def _measure_often(self) -> None:
         written: dict[int, int] = {}
@@ -614,12 +624,14 @@ class Service(Generic[S]):
 
 
 def tune() -> None:
-    """Let the garbage collector run less often, never over what was there at the start, and threads in turn.
+    """Let the garbage collector look at what is new only, and threads work in turn.
+
+    It would walk over a service's many small states, for a third of a second each time, whatever is due.
 
     Motor works in threads: with the interpreter's 5 ms each insert waited for a whole page to be decided.
     """
     sys.setswitchinterval(TURN)
-    gc.set_threshold(YOUNG, MIDDLE, OLD)
+    gc.set_threshold(YOUNG, NEVER, NEVER)
     gc.freeze()
 
 

@@ -9,13 +9,16 @@ from typing import Any
 
 import structlog
 
-from shared.book import Book, BookLostError
+from shared.book import DUE_AT_ONCE, Book, BookLostError
 from shared.clock import Clock, monotonic, to_micros
 from shared.reasons import told
 from shared.store import StoreUnavailableError
+from shared.tasks import end
 
 NAP = 0.02
 """Seconds: the longest sleep, so that a jump of the clock is seen; a nearer moment is met at its instant."""
+GATHERED = 0.005
+"""Seconds: the shortest sleep, so that moments which follow each other closely share a page."""
 AT_ONCE = 8
 """Books whose due streams are decided side by side: those of the first are out before the last are read."""
 AHEAD = timedelta(seconds=5)
@@ -39,6 +42,7 @@ class Timer:
         self.held: dict[int, dict[str, float]] = {}
         """Per book the streams that are to be tried again, and when (real seconds)."""
         self._turns = 0
+        self._stirred = asyncio.Event()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._at_hand = 0
 
@@ -48,22 +52,33 @@ class Timer:
         return self._turns > 0 or any(self.held.values())
 
     async def run(self) -> None:
-        """Wake streams until cancelled."""
-        while True:
-            books = list(self._books())
-            self._forget_others({book.number for book in books})
-            turns = await asyncio.gather(*map(self._try_turn, books))
-            await asyncio.sleep(self._pause() if all(turns) else AGAIN_AFTER)
+        """Wake streams until cancelled; no book waits for another."""
+        turns: dict[int, asyncio.Task[None]] = {}
+        try:
+            while True:
+                self._stirred.clear()
+                books = list(self._books())
+                self._forget_others({book.number for book in books})
+                for book in books:
+                    last = turns.get(book.number)
+                    if last is None or last.done():
+                        if last is not None:
+                            last.result()
+                        turns[book.number] = asyncio.create_task(self._try_turn(book))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._stirred.wait()
+        finally:
+            await end(list(turns.values()))
 
-    async def _try_turn(self, book: Book[Any]) -> bool:
-        """Wake what is due in one book; tell whether it could be written. Few books wait for another."""
+    async def _try_turn(self, book: Book[Any]) -> None:
+        """Wake what is due in one book; if it cannot be written, it rests."""
         try:
             async with self._places:
                 await self.turn(book)
         except (BookLostError, StoreUnavailableError) as error:
             log.warning("timer_waits", book=book.number, reason=told(error))
-            return False
-        return True
+            await asyncio.sleep(AGAIN_AFTER)
 
     async def run_ahead(self) -> None:
         """Bring into memory what will be woken in a moment, until cancelled."""
@@ -103,6 +118,8 @@ class Timer:
             else:
                 held.pop(stream, None)
 
+        if len(streams) >= DUE_AT_ONCE:
+            self._stirred.set()
         if len(waiting) < len(streams):
             took = round((monotonic() - began) * 1000, 2)
             log.info("tick", book=book.number, woken=len(streams), held=len(waiting), duration_ms=took)
@@ -117,6 +134,7 @@ class Timer:
         for number, held in self.held.items():
             if books is None or number in books:
                 held.update(dict.fromkeys(held, 0.0))
+        self._stirred.set()
 
     def behind(self) -> float:
         """Return by how many seconds of business time the earliest moment not yet served has passed."""
@@ -142,4 +160,4 @@ class Timer:
 
     def _pause(self) -> float:
         left = self._left()
-        return NAP if left is None else min(NAP, max(0.001, left))
+        return NAP if left is None else min(NAP, max(GATHERED, left))

@@ -3,16 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from contracts.envelope import Envelope
 from shared import book as book_module
 from shared import relay as relay_module
-from shared.book import Book
-from shared.ledger import Page
-from shared.relay import PAGES_AT_ONCE, Outbound, Relay
+from shared.relay import PAGES_AT_ONCE, Outbound, Relay, Work
 from shared.store import StoreUnavailableError
 from shared.tasks import end
 from shared.testing.memory import MemoryBroker, MemoryStore
@@ -112,13 +109,16 @@ class Teller:
 
     def __init__(self) -> None:
         self.told: list[int] = []
+        self.calls: list[list[int]] = []
+        """The books of which people were told together."""
         self.is_away = False
 
-    async def tell(self, _: Book[Any], pages: Sequence[Page]) -> None:
+    async def tell(self, work: Work) -> None:
         """Remember which pages people were told of."""
         if self.is_away:
             raise StoreUnavailableError
-        self.told += [page.number for page in pages]
+        self.told += [page.number for _, pages in work for page in pages]
+        self.calls.append([book.number for book, _ in work])
 
 
 async def test_facts_do_not_wait_for_people_to_be_told_and_no_page_is_passed_over() -> None:

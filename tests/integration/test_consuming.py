@@ -16,15 +16,14 @@ from contracts.envelope import MAX_FACT_BYTES, Envelope
 from contracts.topics import PARTITIONS, TOPICS
 from deploy.embedded import servers
 from shared import ids, metrics
-from shared.book import Book
 from shared.commands import rebuild_states, verify_books
 from shared.consumer import TooManyDeadLettersError
 from shared.ids import partition_of
 from shared.kafka import BATCH_BYTES
-from shared.ledger import Entry, Page
+from shared.ledger import Entry
 from shared.mongo import MongoStore, connect, disconnect
 from shared.reading import pages_of
-from shared.relay import Outbound
+from shared.relay import Outbound, Work
 from shared.service import Plan, Service
 from shared.settings import Settings
 from shared.state import Inbound
@@ -120,9 +119,9 @@ class Doomed:
         self.service.books.clear()
         raise PowerCutError
 
-    async def tell(self, _: Book[Any], pages: Sequence[Page]) -> None:
+    async def tell(self, work: Work) -> None:
         """Let the process die once something was said, before it is marked."""
-        if any(entry.events for page in pages for entry in page.entries):
+        if any(entry.events for _, pages in work for page in pages for entry in page.entries):
             self._has_spoken.set()
             await asyncio.Event().wait()
 

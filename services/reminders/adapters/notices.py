@@ -1,18 +1,18 @@
 """The list in which notices land: once each, whatever is said again, and only while they are still true."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from contracts.envelope import Envelope, Fact
 from contracts.escalations import EscalationRaised
 from contracts.reminders import ReminderFired
-from services.reminders.domain.model import FACTS
+from services.reminders.domain.model import FACTS, Watch
 from services.reminders.domain.telling import is_still_true
 from services.reminders.metrics import DELIVERY_LATENESS, NOTICES
-from shared.book import Book
 from shared.clock import real_now, to_micros
-from shared.ledger import Page
+from shared.ledger import Event
 from shared.mongo import insert_new
+from shared.relay import Work
 from shared.service import Service
 
 TOLD = {ReminderFired.type: "reminder", EscalationRaised.type: "escalation"}
@@ -30,28 +30,21 @@ class NoticeList:
         await self._notices.create_index([("cursor", 1)])
         await self._notices.create_index([("post", 1), ("cursor", 1)])
 
-    async def tell(self, book: Book[Any], pages: Sequence[Page]) -> None:
+    async def tell(self, work: Work) -> None:
         """Tell the people of pages that were said on Kafka; a notice that is no longer true stays untold."""
-        said = [
-            (entry.stream, event)
-            for page in pages
-            for entry in page.entries
-            for event in entry.events
-            if event.type in TOLD
-        ]
-        if not said:
-            return
-        watches = await book.peek_all({stream for stream, _ in said})
-        documents = []
-        for stream, event in said:
-            envelope = Envelope.parse(event.value)
-            fact = FACTS[event.type].read(envelope.data)
-            kind = TOLD[event.type]
-            document = _notice(envelope, fact)
-            if document is None or not is_still_true(watches[stream], fact):
-                NOTICES.labels(kind, "void").inc()
-                continue
-            documents.append(document)
+        documents: list[dict[str, Any]] = []
+        watches: dict[str, Watch] = {}
+        for book, pages in work:
+            said = [
+                (entry.stream, event)
+                for page in pages
+                for entry in page.entries
+                for event in entry.events
+                if event.type in TOLD
+            ]
+            mine = await book.peek_all({stream for stream, _ in said})
+            documents += self._documents(said, mine)
+            watches |= mine
         new = await insert_new(self._notices, documents)
         for document in new:
             NOTICES.labels(document["kind"], "told").inc()
@@ -60,6 +53,19 @@ class NoticeList:
                 allowed_at = watches[document["duty"]].allowed_at(allowed_at)
             lateness = real_now() - self._service.clock.real(allowed_at)
             DELIVERY_LATENESS.labels(document["kind"]).observe(max(0.0, lateness.total_seconds()))
+
+    def _documents(
+        self, said: Iterable[tuple[str, Event]], watches: Mapping[str, Watch]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the notices of what was said."""
+        for stream, event in said:
+            envelope = Envelope.parse(event.value)
+            fact = FACTS[event.type].read(envelope.data)
+            document = _notice(envelope, fact)
+            if document is None or not is_still_true(watches[stream], fact):
+                NOTICES.labels(TOLD[event.type], "void").inc()
+            else:
+                yield document
 
     async def read(self, *, post: str | None, after: str, limit: int) -> list[dict[str, Any]]:
         """Return notices in the order in which they were told, from behind a cursor."""
