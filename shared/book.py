@@ -455,7 +455,9 @@ class Book(Generic[S]):
         They are expected no more.
         """
         micros = to_micros(now)
-        if micros >= self._wakes_until and not self._is_any_due(micros):
+        if not self.may_be_due(now):
+            return []
+        if not self._is_any_due(micros):
             await self._look_ahead(FAR if self._window is None else to_micros(now + self._window))
         due: dict[str, int] = {}
         while self._is_any_due(micros) and len(due) < DUE_AT_ONCE:
@@ -469,6 +471,11 @@ class Book(Generic[S]):
                 heapq.heappush(self.wakes, (moment, stream))
             raise
         return list(due)
+
+    def may_be_due(self, now: datetime) -> bool:
+        """Tell whether a moment has come, as far as memory knows, or the database has to be asked."""
+        micros = to_micros(now)
+        return micros >= self._wakes_until or self._is_any_due(micros)
 
     def _is_any_due(self, micros: int) -> bool:
         """Tell whether a moment in memory has come; more of the same one may not be in memory yet."""

@@ -100,9 +100,9 @@ class MongoStore:
     async def _insert_leaving(self) -> None:
         """Insert the pages that are waiting, a few at a time, until there are none."""
         try:
+            # Who comes in the same turn of the event loop comes along.
+            await asyncio.sleep(0)
             while self._leaving:
-                # Who comes in the same turn of the event loop comes along.
-                await asyncio.sleep(0)
                 taken, self._leaving = self._leaving[:PAGES_AT_ONCE], self._leaving[PAGES_AT_ONCE:]
                 ends = await self._insert_pages([page for page, _ in taken])
                 for (_, place), end in zip(taken, ends, strict=True):

@@ -463,7 +463,7 @@ class Service(Generic[S]):
 
     def is_pressed(self) -> bool:
         """Tell whether so many streams wait for their moment's say that states and notices come later."""
-        return self.timer is not None and self.timer.due(PRESSED + 1) > PRESSED
+        return self.timer is not None and self.timer.is_more_due_than(PRESSED)
 
     async def _tidy_often(self) -> None:
         """Let go of what is garbage and old, when nobody waits."""

@@ -1,10 +1,10 @@
 """Time in: one command for each stream whose moment has come, in batches, never early."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import structlog
@@ -59,17 +59,22 @@ class Timer:
                 self._stirred.clear()
                 books = list(self._books())
                 self._forget_others({book.number for book in books})
+                for number in [number for number, turn in turns.items() if turn.done()]:
+                    turns.pop(number).result()
                 for book in books:
-                    last = turns.get(book.number)
-                    if last is None or last.done():
-                        if last is not None:
-                            last.result()
+                    if book.number not in turns and self._has_work(book):
                         turns[book.number] = asyncio.create_task(self._try_turn(book))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._pause()):
                         await self._stirred.wait()
         finally:
             await end(list(turns.values()))
+
+    def _has_work(self, book: Book[Any]) -> bool:
+        """Tell whether a turn may find somebody to wake."""
+        if book.number not in self.held or book.may_be_due(self._clock.now()):
+            return True
+        return any(at <= monotonic() for at in self.held[book.number].values())
 
     async def _try_turn(self, book: Book[Any]) -> None:
         """Wake what is due in one book; if it cannot be written, it rests."""
@@ -141,15 +146,18 @@ class Timer:
         left = self._left()
         return 0.0 if left is None else max(0.0, -left)
 
-    def due(self, most: int | None = None) -> int:
-        """Return how many streams' moment has come that were not let speak yet; who is held was.
-
-        With *most* it counts no further: a country's moments take too long to count ever again.
-        """
+    def due(self) -> int:
+        """Return how many streams' moment has come that were not let speak yet; who is held was."""
         now = to_micros(self._clock.now())
         late = (book for book in self._books() if book.wakes and book.wakes[0][0] <= now)
-        moments = (moment for book in late for moment, _ in book.wakes if moment <= now)
-        return self._at_hand + sum(1 for _ in islice(moments, most))
+        return self._at_hand + sum(moment <= now for book in late for moment, _ in book.wakes)
+
+    def is_more_due_than(self, most: int) -> bool:
+        """Tell whether more of them are due than *most*; it looks at hardly more moments than that."""
+        now = to_micros(self._clock.now())
+        passed = chain.from_iterable(_passed(book.wakes, now) for book in self._books())
+        left = most - self._at_hand
+        return left < 0 or next(islice(passed, left, None), None) is not None
 
     def _left(self) -> float | None:
         """Return how long it is to the earliest moment at which a stream is to be woken, if there is one."""
@@ -161,3 +169,13 @@ class Timer:
     def _pause(self) -> float:
         left = self._left()
         return NAP if left is None else min(NAP, max(GATHERED, left))
+
+
+def _passed(heap: Sequence[tuple[int, str]], now: int) -> Iterator[int]:
+    """Yield the moments of a heap up to *now*; below a later one lie only later ones."""
+    places = [0]
+    while places:
+        place = places.pop()
+        if place < len(heap) and heap[place][0] <= now:
+            yield heap[place][0]
+            places += (2 * place + 1, 2 * place + 2)

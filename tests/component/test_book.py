@@ -24,6 +24,7 @@ from shared.store import Document, PageTakenError, StoreUnavailableError
 from shared.testing.given import Scene
 from shared.testing.memory import MemoryDatabase, MemoryStore
 from shared.timer import Timer
+from tests.support.eventually import eventually
 from tests.support.kit import NOON, HandClock, a_book, a_record, a_request, an_intake, entries, pages
 from tests.support.toy import Chimed, Hear, Noted, Ring, toy
 
@@ -32,11 +33,15 @@ class Looked(MemoryStore):
     """Counts the states that are looked up."""
 
     looked_up = 0
+    gate: asyncio.Event | None = None
 
     async def load_states(self, streams: Collection[str]) -> list[Document]:  # type: ignore[explicit-override]
-        """Count the streams."""
+        """Count the streams; what was read waits behind the gate, if there is one."""
         self.looked_up += len(streams)
-        return await super().load_states(streams)
+        found = await super().load_states(streams)
+        if self.gate is not None:
+            await self.gate.wait()
+        return found
 
 
 class Failing:
@@ -605,7 +610,11 @@ class TestManyAtOneMoment:
     """A deadline that thousands share."""
 
     async def _book(
-        self, count: int, remembered: int = 50_000, most_unwritten: int = 50_000
+        self,
+        count: int,
+        remembered: int = 50_000,
+        most_unwritten: int = 50_000,
+        window: timedelta = book_module.WINDOW,
     ) -> tuple[Looked, Book[Any], HandClock]:
         database, clock = MemoryDatabase(), HandClock()
         first = await a_book(MemoryStore(database), clock=clock)
@@ -622,6 +631,7 @@ class TestManyAtOneMoment:
                 actor="heir",
                 remembered=remembered,
                 most_unwritten=most_unwritten,
+                window=window,
                 distance=9_000,
             ),
             clock,
@@ -668,6 +678,56 @@ class TestManyAtOneMoment:
             ["b:x00060"],
         ]
         assert store.looked_up == 61
+
+    async def test_who_comes_next_is_brought_each_time_also_of_a_window_looked_at_anew(self) -> None:
+        store, book, clock = await self._book(100, window=timedelta(microseconds=40))
+        found = []
+        for until in (20, 30, 45):
+            await book.due(NOON)
+            await book.prepare(NOON + timedelta(microseconds=until))
+            found.append(store.looked_up)
+        clock.moment = NOON + timedelta(microseconds=40)
+        for stream in await book.due(clock.now()):
+            await book.handle([Request(stream, Ring(), f"ring-{stream}")])
+        await book.due(clock.now())
+        await book.prepare(NOON + timedelta(microseconds=50))
+
+        assert [*found, store.looked_up] == [11, 21, 31, 41]
+
+    async def test_others_are_decided_while_states_are_brought(self) -> None:
+        store, book, _ = await self._book(100)
+        await book.due(NOON)
+        store.gate = gate = asyncio.Event()
+        preparing = asyncio.ensure_future(book.prepare(NOON + timedelta(seconds=1)))
+        await eventually(lambda: store.looked_up == 100)
+        store.gate = None
+
+        (outcome,) = await asyncio.wait_for(book.handle([a_request(name="other", cause="ask")]), 5)
+        gate.set()
+        await preparing
+
+        assert outcome.result == "applied"
+
+    async def test_who_changed_and_was_let_go_of_while_he_was_brought_is_brought_as_he_is_now(self) -> None:
+        store, book, _ = await self._book(2, remembered=0)
+        await book.due(NOON)
+        book._remembered = 2
+        store.gate = gate = asyncio.Event()
+        preparing = asyncio.ensure_future(book.prepare(NOON + timedelta(seconds=1)))
+        await eventually(lambda: store.looked_up == 2)
+        store.gate, book._remembered = None, 0
+        await book.handle([a_request(name="x00000", cause="more", rings_in=2_000_000)])
+        await book.flush()
+        await book.handle([a_request(name="other", cause="ask")])
+        await book.flush()
+        book._forget()
+        assert "b:x00000" not in book._records
+
+        book._remembered = 2
+        gate.set()
+        await preparing
+
+        assert (await book.peek("b:x00000")).count == 2
 
     async def test_what_is_in_memory_for_a_moment_stays_there_until_it_has_come(self) -> None:
         store, book, clock = await self._book(100, remembered=60)

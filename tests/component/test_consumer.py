@@ -9,7 +9,7 @@ from contracts.envelope import MAX_FACT_BYTES, Said, encode_said
 from shared import deadletter
 from shared.book import Book
 from shared.clock import MICROSECOND
-from shared.consumer import Heard, NotYetError, TooManyDeadLettersError
+from shared.consumer import REMEMBERED, Heard, NotYetError, TooManyDeadLettersError
 from shared.state import Inbound
 from shared.testing.memory import MemoryStore
 from tests.support.kit import NOON, PARTITIONS, a_book, a_record, a_request, an_intake, entries
@@ -345,6 +345,20 @@ async def test_lateness_counts_from_when_the_owner_said_all_before_a_moment_not_
     assert heard.first_through("a", 0, "/a", NOON - MICROSECOND) == NOON
     assert heard.first_through("a", 0, "/a", NOON) == NOON + MICROSECOND
     assert heard.first_through("a", 0, "/a", NOON + 9 * MICROSECOND) is None
+
+
+async def test_what_is_heard_again_does_not_change_when_the_owner_first_said_all(
+    book: Book[Any],
+) -> None:
+    """Nor does it push out what is remembered."""
+    heard = Heard()
+    older = [said(NOON - n * MICROSECOND) for n in range(REMEMBERED)]
+    again = [said(NOON + 9 * MICROSECOND) for _ in range(REMEMBERED)]
+
+    await an_intake(book, heard).apply([said(NOON), said(NOON + 9 * MICROSECOND), *older, *again])
+
+    found = [heard.first_through("a", 0, "/a", NOON + n * MICROSECOND) for n in (-1, 0, 8, 9)]
+    assert found == [NOON, NOON + 9 * MICROSECOND, NOON + 9 * MICROSECOND, None]
 
 
 async def test_said_of_a_broker_that_was_lost_is_not_heard(book: Book[Any]) -> None:

@@ -74,7 +74,7 @@ async def test_who_is_due_is_told_until_he_was_let_speak() -> None:
     await timer.turn(book)
     assert timer.due() == 0
     clock.moment += timedelta(minutes=1)
-    assert (timer.due(), timer.due(2)) == (3, 2)
+    assert timer.due() == 3
     await timer.turn(book)
 
     tell("timed", [book], timer)

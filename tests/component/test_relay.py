@@ -225,3 +225,23 @@ async def test_pages_that_wait_to_be_told_do_not_fill_the_memory_and_are_told_al
 
     assert teller.told == list(range(1, book.head + 1))
     assert not book.tail
+
+
+async def test_people_are_told_of_several_books_together_but_not_of_too_much_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "TOLD_AT_ONCE", 3)
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    books = [await a_book(store, number=number) for number in range(4)]
+    relay = a_relay(books[0], store, broker, tell=teller.tell)
+    relay._books = lambda: books
+    for book, count in zip(books, (1, 2, 5, 1), strict=True):
+        await book.handle([a_request(name=f"x{n}", cause=f"ask-{n}") for n in range(count)])
+    while await relay.say_pages():
+        pass
+
+    while await relay.tell_pages():
+        pass
+
+    assert teller.calls == [[0, 1], [2], [3]]
+    assert [book.told for book in books] == [book.head for book in books]

@@ -1,6 +1,7 @@
 """What one process does about the world around it: its one line a batch, jobs that will not end."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from structlog.testing import capture_logs
 
 from contracts.topics import PARTITIONS
 from services.reminders.app import build
-from shared import tasks
+from shared import service, tasks
 from shared.clock import MICROSECOND
 from tests.support.reminders import DUE, OPENED_AT, a_duty, a_village
 from tests.support.running import Running
@@ -80,3 +81,21 @@ async def test_a_job_whose_driver_takes_its_cancellation_for_a_lost_connection_e
     await tasks.end(jobs)
 
     assert (jobs[0].cancelled(), lost) == (True, 3)
+
+
+@pytest.mark.parametrize("is_pressed", [False, True])
+async def test_what_is_old_and_garbage_is_looked_for_when_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_pressed: bool
+) -> None:
+    running = await Running("reminders", build, tmp_path, OPENED_AT).start()
+    looks: list[int] = []
+    monkeypatch.setattr(service, "TIDIED_EVERY", 0.0)
+    monkeypatch.setattr(running.service, "is_pressed", lambda: is_pressed)
+    monkeypatch.setattr(gc, "collect", lambda: looks.append(1))
+
+    tidying = asyncio.ensure_future(running.service._tidy_often())
+    for _ in range(9):
+        await asyncio.sleep(0)
+    await tasks.end([tidying])
+
+    assert bool(looks) is not is_pressed

@@ -1,15 +1,20 @@
 """The timer over several books: who may not speak yet is held, and tried again when something was heard."""
 
 import asyncio
+import heapq
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shared import book as book_module
 from shared import timer as timer_module
 from shared.book import Book, BookLostError
-from shared.clock import from_micros
+from shared.clock import from_micros, to_micros
 from shared.decider import Request
 from shared.store import StoreUnavailableError
 from shared.testing.memory import MemoryStore
@@ -178,3 +183,81 @@ async def test_no_book_waits_for_another(trouble: Exception | None) -> None:
     assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_book_has_its_next_turn_while_anothers_lasts(tower: Tower) -> None:
+    woken: list[int] = []
+
+    async def wake(book: Book[Any], _: Sequence[str]) -> Iterable[str]:
+        woken.append(book.number)
+        if book.number == 1:
+            await asyncio.Event().wait()
+        return ()
+
+    tower.timer._wake = wake
+    tower.timer.hurry()
+    running = asyncio.ensure_future(tower.timer.run())
+    await eventually(lambda: sorted(woken) == [1, 2])
+    await tower.books[1].handle([Request("b:again", Hear("again", 0, 1), "again")])
+    tower.clock.moment += timedelta(hours=1)
+    await eventually(lambda: sorted(woken) == [1, 2, 2])
+
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert tower.timer._turns == 0, "a turn at hand ends with the timer"
+
+
+async def test_what_is_heard_wakes_the_timer_from_its_nap(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timer_module, "NAP", 60.0)
+    running = asyncio.ensure_future(tower.timer.run())
+    await asyncio.sleep(0.01)
+    assert tower.bell.told() == []
+
+    tower.timer.hurry({2})
+    async with asyncio.timeout(5):
+        await eventually(lambda: tower.bell.told() == ["b:x2"])
+
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_who_has_more_due_than_fit_a_page_goes_on_at_once(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NAP", "GATHERED"):
+        monkeypatch.setattr(timer_module, name, 60.0)
+    for module in (timer_module, book_module):
+        monkeypatch.setattr(module, "DUE_AT_ONCE", 2)
+    await tower.books[0].handle([Request(f"b:{n}", Hear("more", 0, 1), f"more-{n}") for n in range(5)])
+    tower.clock.moment += timedelta(hours=1)
+
+    running = asyncio.ensure_future(tower.timer.run())
+    async with asyncio.timeout(5):
+        await eventually(lambda: len(tower.bell.asked) >= 5)
+
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_fault_in_one_turn_ends_the_timer_and_is_not_lost(tower: Tower) -> None:
+    async def fail(_: Book[Any], __: Sequence[str]) -> Iterable[str]:
+        raise LookupError
+
+    tower.timer._wake = fail
+    tower.timer.hurry()
+
+    with pytest.raises(LookupError):
+        await asyncio.wait_for(tower.timer.run(), 5)
+
+
+@given(st.lists(st.lists(st.integers(-3, 3), max_size=12), max_size=3), st.integers(0, 20))
+def test_whether_many_are_due_is_what_counting_them_says(moments: list[list[int]], most: int) -> None:
+    now = to_micros(NOON)
+    books = [Mock(wakes=[(now + moment, "b:x") for moment in mine]) for mine in moments]
+    for book in books:
+        heapq.heapify(book.wakes)
+    timer = Timer(lambda: books, clock=HandClock(), wake=Mock())
+
+    assert timer.is_more_due_than(most) == (timer.due() > most)

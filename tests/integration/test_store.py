@@ -1,13 +1,15 @@
 """One promise, three keepers: the store in memory, MongoDB through motor, and MongoDB through PyMongo."""
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from shared import ids
 from shared.clock import Reading, from_micros, to_micros
@@ -81,6 +83,62 @@ async def test_the_same_number_of_another_book_is_free(store: Any) -> None:
 
     assert [page.book for page in await store.read_pages(1, [1])] == []
     assert [page.book for page in await store.read_pages(10, [1])] == [10]
+
+
+async def test_pages_that_come_together_go_in_few_commands_and_only_whose_number_is_taken_fails(
+    mongo: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[int] = []
+    insert = mongo._insert_pages
+
+    async def insert_pages(pages: Sequence[Page]) -> list[Exception | None]:
+        commands.append(len(pages))
+        return await insert(pages)
+
+    monkeypatch.setattr(mongo, "_insert_pages", insert_pages)
+    await mongo.insert_page(a_page(1, book=5))
+
+    pages = [a_page(1, book=book, actor="two") for book in range(12)]
+    ends = await asyncio.gather(*map(mongo.insert_page, pages), return_exceptions=True)
+
+    assert [type(end) for end in ends] == [type(None)] * 5 + [PageTakenError] + [type(None)] * 6
+    assert sorted(commands) == [1, 4, 4, 4]
+    for page in pages:
+        (found,) = await mongo.read_pages(page.book, [1])
+        assert found.actor == ("one" if page.book == 5 else "two")
+
+
+@pytest.mark.parametrize(
+    ("details", "ends"),
+    [
+        ({"writeErrors": [], "writeConcernErrors": [{"errmsg": "late"}]}, [StoreUnavailableError] * 2),
+        (
+            {"writeErrors": [{"index": 1, "code": 1, "errmsg": "no"}], "writeConcernErrors": []},
+            [type(None), OperationFailure],
+        ),
+    ],
+    ids=["not kept for certain", "one refused"],
+)
+async def test_each_page_of_a_command_learns_what_became_of_it(
+    mongo: MongoStore, details: dict[str, Any], ends: list[type]
+) -> None:
+    class Pages:
+        async def insert_many(self, *_: Any, **__: Any) -> None:
+            raise BulkWriteError(details)
+
+    mongo.pages = Pages()
+    inserting = [mongo.insert_page(a_page(1, book=book)) for book in range(2)]
+
+    assert [type(end) for end in await asyncio.gather(*inserting, return_exceptions=True)] == ends
+
+
+async def test_who_gives_up_waiting_for_his_page_holds_nobody_up(mongo: MongoStore) -> None:
+    leaving = [asyncio.ensure_future(mongo.insert_page(a_page(1, book=book))) for book in range(2)]
+    await asyncio.sleep(0)
+    leaving[0].cancel()
+
+    assert (await asyncio.gather(*leaving, return_exceptions=True))[1] is None
+    await mongo.insert_page(a_page(2, book=1))
 
 
 async def test_pages_are_read_in_order_and_absent_ones_are_left_out(store: Any) -> None:
