@@ -7,7 +7,7 @@ CONSUMER, LEDGER = "shared/consumer.py", "shared/ledger.py"
 ADOPT, HEADS, SHELF = "shared/adopt.py", "shared/heads.py", "shared/shelf.py"
 RETELLING = "shared/retelling.py"
 STATE, MEMORY, TIMER = "shared/state.py", "shared/testing/memory.py", "shared/timer.py"
-HEARING = "shared/hearing.py"
+HEARING, MONGO, SERVICE = "shared/hearing.py", "shared/mongo.py", "shared/service.py"
 
 KIT = tuple(f"tests/component/test_{name}.py" for name in ("book", "consumer", "instants", "ledger", "model"))
 """The tests that must catch a fault of the kit."""
@@ -606,7 +606,7 @@ MUTANTS = [
     Mutant(
         "facts and notices come side by side",
         RELAY,
-        "            await self._breathe()\n",
+        "        await self._breathe()\n",
         "",
         ("tests/component/test_relay.py",),
     ),
@@ -774,8 +774,8 @@ MUTANTS = [
     Mutant(
         "a moment that more share than fit the window is looked for at each page",
         BOOK,
-        " and not self._is_any_due(micros):",
-        ":",
+        "        if not self._is_any_due(micros):\n            await self._look_ahead",
+        "        if micros >= self._wakes_until:\n            await self._look_ahead",
         ("tests/component/test_book.py",),
     ),
     Mutant(
@@ -2067,5 +2067,183 @@ MUTANTS += [
         "elif all(book.head - book.said < PAGES_AT_ONCE for book in self._books()):",
         "else:",
         ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "timer: a book waits for the turn of another",
+        TIMER,
+        "if book.number not in turns and self._has_work(book):",
+        "if not turns and self._has_work(book):",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: what is heard lets it nap on",
+        TIMER,
+        "                held.update(dict.fromkeys(held, 0.0))\n        self._stirred.set()\n",
+        "                held.update(dict.fromkeys(held, 0.0))\n",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: more than fits a page waits for the next look",
+        TIMER,
+        "if len(streams) >= DUE_AT_ONCE:",
+        "if False:",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: a fault in a turn is lost",
+        TIMER,
+        "turns.pop(number).result()",
+        "turns.pop(number)",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: turns go on when it has ended",
+        TIMER,
+        "await end(list(turns.values()))",
+        "pass",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: who is held is never tried again",
+        TIMER,
+        "return any(at <= monotonic() for at in self.held[book.number].values())",
+        "return False",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: what is being woken does not count as due",
+        TIMER,
+        "left = most - self._at_hand",
+        "left = most",
+        (
+            "tests/component/test_timer.py",
+            "tests/component/test_measuring.py",
+        ),
+    ),
+    Mutant(
+        "timer: moments below a passed one are not looked at",
+        TIMER,
+        "places += (2 * place + 1, 2 * place + 2)",
+        "places += (2 * place + 1,)",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: as many as may be due are too many",
+        TIMER,
+        "next(islice(passed, left, None), None)",
+        "next(islice(passed, max(left - 1, 0), None), None)",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "states read while others changed are taken for the newest",
+        BOOK,
+        "if forgotten == self._forgotten:",
+        "if True:",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "whom somebody changed meanwhile is what was read",
+        BOOK,
+        '            if document["_id"] not in self._records:\n',
+        "            if True:\n",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "states are brought with the book held up",
+        BOOK,
+        "stored = await self._store.load_states(absent) if absent else []",
+        "async with self._turn:\n                stored = await self._store.load_states(absent)",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "moments of a new window are not prepared for",
+        BOOK,
+        "        self._coming = deque(stored)\n",
+        "",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "moments are prepared for before they are near",
+        BOOK,
+        "while self._coming and self._coming[0][0] <= micros:",
+        "while self._coming:",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
+        "relay: people are told of each book by itself",
+        RELAY,
+        ">= TOLD_AT_ONCE:",
+        ">= 0:",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "relay: people are told of everything at once",
+        RELAY,
+        ">= TOLD_AT_ONCE:",
+        ">= 10**9:",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "store: a page taken fails those beside it",
+        MONGO,
+        "_fault_of(page, faults.get(n))",
+        "_fault_of(page, next(iter(faults.values())))",
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
+        "store: a page taken is taken for kept",
+        MONGO,
+        '    if fault["code"] == DUPLICATE_KEY:\n        return PageTakenError(page.id)\n',
+        '    if fault["code"] == DUPLICATE_KEY:\n        return None\n',
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
+        "store: pages that may be lost are taken for kept",
+        MONGO,
+        'if error.details["writeConcernErrors"]:',
+        "if False:",
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
+        "store: each page goes by itself",
+        MONGO,
+        "            await asyncio.sleep(0)\n",
+        "",
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
+        "store: a way that was gone is never free again",
+        MONGO,
+        "            self._ways += 1\n",
+        "            pass\n",
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
+        "store: who has given up waiting holds up those behind",
+        MONGO,
+        "                    if place.done():\n                        continue\n",
+        "",
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
+        "heard again, an older word is when all was said",
+        CONSUMER,
+        "if not throughs or through > throughs[-1]:",
+        "if True:",
+        ("tests/component/test_consumer.py",),
+    ),
+    Mutant(
+        "a word through a moment itself says all before it",
+        CONSUMER,
+        "first = bisect_right(throughs, moment)",
+        "first = max(0, bisect_right(throughs, moment) - 1)",
+        ("tests/component/test_consumer.py",),
+    ),
+    Mutant(
+        "what is old and garbage is looked for while many wait",
+        SERVICE,
+        "            if not self.is_pressed():\n                gc.collect()\n",
+        "            gc.collect()\n",
+        ("tests/component/test_service.py",),
     ),
 ]
