@@ -98,10 +98,11 @@ class MongoStore:
         await place
 
     async def _insert_leaving(self) -> None:
-        """Insert the pages that are waiting, a few at a time, until there are none."""
+        """Insert the pages that are waiting, a few at a time, until there are none.
+
+        It begins in the next turn of the event loop: who comes in this one comes along.
+        """
         try:
-            # Who comes in the same turn of the event loop comes along.
-            await asyncio.sleep(0)
             while self._leaving:
                 taken, self._leaving = self._leaving[:PAGES_AT_ONCE], self._leaving[PAGES_AT_ONCE:]
                 ends = await self._insert_pages([page for page, _ in taken])

@@ -708,6 +708,19 @@ class TestManyAtOneMoment:
 
         assert outcome.result == "applied"
 
+    async def test_who_changes_while_he_is_brought_stays_as_he_is(self) -> None:
+        store, book, _ = await self._book(2)
+        await book.due(NOON)
+        store.gate = gate = asyncio.Event()
+        preparing = asyncio.ensure_future(book.prepare(NOON + timedelta(seconds=1)))
+        await eventually(lambda: store.looked_up == 2)
+        store.gate = None
+        await book.handle([a_request(name="x00000", cause="more", rings_in=2_000_000)])
+        gate.set()
+        await preparing
+
+        assert (await book.peek("b:x00000")).count == 2
+
     async def test_who_changed_and_was_let_go_of_while_he_was_brought_is_brought_as_he_is_now(self) -> None:
         store, book, _ = await self._book(2, remembered=0)
         await book.due(NOON)

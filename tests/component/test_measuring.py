@@ -68,6 +68,8 @@ async def test_who_is_due_is_told_until_he_was_let_speak() -> None:
     async def wake(_: Book[Any], streams: Sequence[str]) -> Iterable[str]:
         tell("timed", [book], timer)
         seen.append(told("zeren_timer_due_streams", service="timed"))
+        assert timer.is_more_due_than(2)
+        assert not timer.is_more_due_than(3)
         return streams[:1]
 
     timer = Timer(lambda: [book], clock=clock, wake=wake)

@@ -2205,13 +2205,6 @@ MUTANTS += [
         ("tests/integration/test_store.py",),
     ),
     Mutant(
-        "store: each page goes by itself",
-        MONGO,
-        "            await asyncio.sleep(0)\n",
-        "",
-        ("tests/integration/test_store.py",),
-    ),
-    Mutant(
         "store: a way that was gone is never free again",
         MONGO,
         "            self._ways += 1\n",
