@@ -1,7 +1,7 @@
 """The only way out: what lies in the books is said on Kafka in page order, and then that all is said."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -31,6 +31,8 @@ MARKED_EVERY = 1.0
 
 Work = Sequence[tuple[Book[Any], Sequence[Page]]]
 """Books, each with some of its pages in order."""
+Tell = Callable[[Work], Awaitable[None]]
+"""Tells people of what was said."""
 
 
 class Outbound(NamedTuple):
@@ -81,7 +83,7 @@ class Relay:
         of: int,
         every: timedelta,
         soon: timedelta = SOON,
-        tell: Callable[[Work], Any] | None = None,
+        tell: Tell | None = None,
         is_pressed: Callable[[], bool] = lambda: False,
         facts: Mapping[str, type[Fact]] = FACTS,
     ) -> None:
@@ -150,23 +152,22 @@ class Relay:
 
     async def tell_pages(self) -> bool:
         """Tell people of a few pages of each book that were said; tell whether there is more."""
-        if self._tell is None:
+        if (tell := self._tell) is None:
             return False
         work: list[tuple[Book[Any], Sequence[Page]]] = []
         for book in [book for book in self._books() if book.told < book.said]:
             first, last = book.told + 1, min(book.said, book.told + PAGES_AT_ONCE)
             work.append((book, await self._pages(book, first, last)))
             if sum(len(page.entries) for _, pages in work for page in pages) >= TOLD_AT_ONCE:
-                await self._tell_of(work)
+                await self._tell_of(work, tell)
                 work = []
         if work:
-            await self._tell_of(work)
+            await self._tell_of(work, tell)
         return self.is_telling
 
-    async def _tell_of(self, work: Work) -> None:
+    async def _tell_of(self, work: Work, tell: Tell) -> None:
         await self._breathe()
-        if self._tell is not None:
-            await self._tell(work)
+        await tell(work)
         for book, pages in work:
             # Another incarnation of the broker hears all again; people do not.
             _note_told(book, pages[-1].number)

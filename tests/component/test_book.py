@@ -637,6 +637,17 @@ class TestManyAtOneMoment:
             clock,
         )
 
+    async def _being_brought(
+        self, store: Looked, book: Book[Any]
+    ) -> tuple[asyncio.Future[None], asyncio.Event]:
+        """Return what brings all states, which were read but are held back, and the gate before them."""
+        await book.due(NOON)
+        store.gate = gate = asyncio.Event()
+        preparing = asyncio.ensure_future(book.prepare(NOON + timedelta(seconds=1)))
+        await eventually(lambda: store.looked_up)
+        store.gate = None
+        return preparing, gate
+
     async def test_they_are_woken_by_pages_and_looked_up_once_each(self) -> None:
         store, book, clock = await self._book(DUE_AT_ONCE + 100, remembered=60)
         clock.moment = NOON + timedelta(seconds=1)
@@ -696,11 +707,7 @@ class TestManyAtOneMoment:
 
     async def test_others_are_decided_while_states_are_brought(self) -> None:
         store, book, _ = await self._book(100)
-        await book.due(NOON)
-        store.gate = gate = asyncio.Event()
-        preparing = asyncio.ensure_future(book.prepare(NOON + timedelta(seconds=1)))
-        await eventually(lambda: store.looked_up == 100)
-        store.gate = None
+        preparing, gate = await self._being_brought(store, book)
 
         (outcome,) = await asyncio.wait_for(book.handle([a_request(name="other", cause="ask")]), 5)
         gate.set()
@@ -710,11 +717,7 @@ class TestManyAtOneMoment:
 
     async def test_who_changes_while_he_is_brought_stays_as_he_is(self) -> None:
         store, book, _ = await self._book(2)
-        await book.due(NOON)
-        store.gate = gate = asyncio.Event()
-        preparing = asyncio.ensure_future(book.prepare(NOON + timedelta(seconds=1)))
-        await eventually(lambda: store.looked_up == 2)
-        store.gate = None
+        preparing, gate = await self._being_brought(store, book)
         await book.handle([a_request(name="x00000", cause="more", rings_in=2_000_000)])
         gate.set()
         await preparing
@@ -723,12 +726,9 @@ class TestManyAtOneMoment:
 
     async def test_who_changed_and_was_let_go_of_while_he_was_brought_is_brought_as_he_is_now(self) -> None:
         store, book, _ = await self._book(2, remembered=0)
-        await book.due(NOON)
         book._remembered = 2
-        store.gate = gate = asyncio.Event()
-        preparing = asyncio.ensure_future(book.prepare(NOON + timedelta(seconds=1)))
-        await eventually(lambda: store.looked_up == 2)
-        store.gate, book._remembered = None, 0
+        preparing, gate = await self._being_brought(store, book)
+        book._remembered = 0
         await book.handle([a_request(name="x00000", cause="more", rings_in=2_000_000)])
         await book.flush()
         await book.handle([a_request(name="other", cause="ask")])
