@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -113,11 +113,17 @@ class Doomed:
 
     async def apply(self, records: Sequence[Inbound]) -> dict[tuple[str, int], int]:
         """Apply records, and die."""
+        self.service.store.set_marks = self.mark  # type: ignore[method-assign]
         await self._apply(records)
         await self._has_spoken.wait()
         # Without its books it can neither write nor say a thing while it goes down.
         self.service.books.clear()
         raise PowerCutError
+
+    async def mark(self, marks: Mapping[int, Any]) -> None:
+        """Never come to mark what was said of the last batch, however late it is since the last mark."""
+        if marks:
+            await asyncio.Event().wait()
 
     async def tell(self, work: Work) -> None:
         """Let the process die once something was said, before it is marked."""
