@@ -155,8 +155,11 @@ class Relay:
         if (tell := self._tell) is None:
             return False
         work: list[tuple[Book[Any], Sequence[Page]]] = []
-        for book in [book for book in self._books() if book.told < book.said]:
+        for book in list(self._books()):
+            # A broker that has come back empty hears a book from its first page: then nothing of it is said.
             first, last = book.told + 1, min(book.said, book.told + PAGES_AT_ONCE)
+            if first > last:
+                continue
             work.append((book, await self._pages(book, first, last)))
             if sum(len(page.entries) for _, pages in work for page in pages) >= TOLD_AT_ONCE:
                 await self._tell_of(work, tell)

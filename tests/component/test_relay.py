@@ -245,3 +245,30 @@ async def test_people_are_told_of_several_books_together_but_not_of_too_much_at_
 
     assert teller.calls == [[0, 1], [2], [3]]
     assert [book.told for book in books] == [book.head for book in books]
+
+
+async def test_nothing_is_told_of_a_book_whose_broker_has_come_back_empty_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is said again from its first page on, and told from where the telling stood."""
+    monkeypatch.setattr(relay_module, "TOLD_AT_ONCE", 1)
+    store, broker = MemoryStore(), MemoryBroker(1)
+    books = [await a_book(store, number=number) for number in range(2)]
+    told: list[int] = []
+
+    async def tell(work: Work) -> None:
+        told.extend(book.number for book, _ in work)
+        if told == [0]:
+            books[1].said, books[1].incarnation = 0, "another"
+
+    relay = a_relay(books[0], store, broker, tell=tell)
+    relay._books = lambda: books
+    for book in books:
+        await book.handle([a_request()])
+    while await relay.say_pages():
+        pass
+
+    assert not await relay.tell_pages()
+    assert (told, books[1].told) == ([0], 0)
+    await relay.drain()
+    assert (told, books[1].told) == ([0, 1], books[1].head)

@@ -2177,6 +2177,13 @@ MUTANTS += [
         ("tests/component/test_relay.py",),
     ),
     Mutant(
+        "relay: it looks for what to tell of a book whose broker came back empty",
+        RELAY,
+        "            if first > last:\n                continue\n",
+        "",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
         "relay: people are told of everything at once",
         RELAY,
         ">= TOLD_AT_ONCE:",
