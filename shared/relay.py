@@ -245,8 +245,11 @@ class Relay:
         return await self._pages(book, book.said + 1, min(book.head, book.said + PAGES_AT_ONCE))
 
     async def _pages(self, book: Book[Any], first: int, last: int) -> Sequence[Page]:
-        """Return pages of a book, from memory if they are still there."""
-        if book.tail and book.tail[0].number <= first:
+        """Return pages of a book, from memory if all of them are there.
+
+        The first may be let go of; of a book that is being taken over the last may not be folded yet.
+        """
+        if book.tail and book.tail[0].number <= first and last <= book.tail[-1].number:
             start = first - book.tail[0].number
             return [book.tail[n] for n in range(start, start + last - first + 1)]
         return await self._store.read_pages(book.number, range(first, last + 1))

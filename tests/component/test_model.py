@@ -20,6 +20,7 @@ async def story(seed: int, steps: int = 3_000) -> World:
     with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=3):
         for module in (relay, timer):
             patch.setattr(module, "monotonic", lambda: 1.0 + world.steps / 100)
+        patch.setattr(relay, "TOLD_AT_ONCE", 2)
         try:
             await world.run(steps)
             await world.drain()
@@ -38,6 +39,7 @@ def check(world: World) -> None:
         truth.check_states(facts, BOOKS[kind], world.last(kind).decider)
         truth.check_rings(facts)
         truth.check_said(facts, world.broker, kind, world.strays)
+        truth.check_told(facts, world.told)
     truth.check_heard_once(world.truth["a"], world.truth["b"], world.strays)
     truth.check_callers(world.asked, world.truth["a"])
 

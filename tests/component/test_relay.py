@@ -272,3 +272,21 @@ async def test_nothing_is_told_of_a_book_whose_broker_has_come_back_empty_meanwh
     assert (told, books[1].told) == ([0], 0)
     await relay.drain()
     assert (told, books[1].told) == ([0, 1], books[1].head)
+
+
+async def test_people_are_told_of_a_book_that_is_still_being_taken_over_from_the_database() -> None:
+    """More of it was said before than is folded yet."""
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    first = await a_book(store, distance=100)
+    for n in range(4):
+        await first.handle([a_request(cause=f"ask-{n}")])
+    first.said = first.head
+    book = await a_book(store, actor="heir")
+    book.said, book.told, book.head = first.head, 1, 2
+    while book.tail[-1].number > book.head:
+        book.tail.pop()
+    assert book.tail
+
+    await a_relay(book, store, broker, tell=teller.tell).tell_pages()
+
+    assert teller.told == list(range(2, first.head + 1))

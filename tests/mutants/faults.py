@@ -2184,6 +2184,23 @@ MUTANTS += [
         ("tests/component/test_relay.py",),
     ),
     Mutant(
+        "relay: what is not folded yet is looked for in memory",
+        RELAY,
+        " and last <= book.tail[-1].number:",
+        ":",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "relay: telling is marked before it is done",
+        RELAY,
+        "        await tell(work)\n        for book, pages in work:\n"
+        "            # Another incarnation of the broker hears all again; people do not.\n"
+        "            _note_told(book, pages[-1].number)\n",
+        "        for book, pages in work:\n            _note_told(book, pages[-1].number)\n"
+        "        await tell(work)\n",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
         "relay: people are told of everything at once",
         RELAY,
         ">= TOLD_AT_ONCE:",

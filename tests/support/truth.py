@@ -1,7 +1,7 @@
 """What really happened, read from the pages alone, and what must be true of it in the end."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -198,6 +198,11 @@ def saids(logs: Sequence[dict[tuple[str, int], list[Outbound]]], topic: str) -> 
         if name == topic
         for offset, said in said_in(records, topic)
     ]
+
+
+def check_told(truth: Truth, told: Mapping[bytes, int]) -> None:
+    """People were told of every fact that was said."""
+    assert not [fact for fact in truth.facts if not told.get(fact.value)]
 
 
 def check_callers(asked: Sequence[Any], truth: Truth) -> None:

@@ -19,7 +19,7 @@ from shared.decider import Request
 from shared.hearing import Hearing
 from shared.ids import book_of, partition_of
 from shared.kafka import group_of
-from shared.relay import BrokerUnavailableError, Outbound, Relay
+from shared.relay import BrokerUnavailableError, Outbound, Relay, Work
 from shared.state import Inbound
 from shared.store import StoreUnavailableError
 from shared.testing.memory import MemoryBroker, MemoryConsumer, MemoryDatabase, MemoryOutlet, MemoryStore
@@ -40,7 +40,7 @@ STORE_CALLS = {
     "waking",
     "set_marks",
 }
-IDLE = {"own", "refresh", "flush", "time", "relay", "look"}
+IDLE = {"own", "refresh", "flush", "time", "relay", "tell", "look"}
 """Between two rounds of a loop: chosen less often than what is in the midst of something."""
 
 
@@ -163,6 +163,7 @@ class Process:
             partitions=PARTITIONS,
             of=BOOKS[kind],
             every=timedelta(0),
+            tell=self._told,
         )
         self.timer = Timer(self.opened, clock=self.clock, wake=self._wake)
         self.heard = Heard()
@@ -185,7 +186,7 @@ class Process:
             heard=self.heard,
         )
         self.tasks: list[asyncio.Task[None]] = []
-        for task in (self._own, self._relay, self._flush, self._time, self._refresh):
+        for task in (self._own, self._relay, self._tell, self._flush, self._time, self._refresh):
             self.spawn(task())
         for task in (self._call, self._call) if kind == "a" else (self._consume, self._listen):
             self.spawn(task())
@@ -258,6 +259,25 @@ class Process:
             except (BrokerUnavailableError, StoreUnavailableError):
                 continue
 
+    async def _tell(self) -> None:
+        while True:
+            await self.pause("tell")
+            try:
+                await self.relay.tell_pages()
+            except StoreUnavailableError:
+                continue
+
+    async def _told(self, work: Work) -> None:
+        """Be told of what was said; whoever is told twice was told by two processes."""
+        await self.pause("telling")
+        for _, pages in work:
+            facts = [
+                event for page in pages for entry in page.entries for event in entry.events if event.topic
+            ]
+            for fact in facts:
+                assert self.world.was_said(fact.value), f"{fact} was told before it was said"
+                self.world.told[fact.value] += 1
+
     async def _flush(self) -> None:
         while True:
             await self.pause("flush")
@@ -309,8 +329,8 @@ class Process:
             try:
                 outcomes = await book.handle(requests)
             except (BookLostError, StoreUnavailableError) as error:
-                for one in asked:
-                    one.told = "lost" if isinstance(error, BookLostError) else "unknown"
+                # Of several the first may stand on a page before the one that was lost.
+                asked[-1].told = "lost" if isinstance(error, BookLostError) else "unknown"
                 continue
             for one, outcome in zip(asked, outcomes, strict=True):
                 assert outcome.state.count >= durable, f"{one} was answered from a state of the past"
@@ -404,6 +424,7 @@ class World:
         self.held: list[tuple[int, int, tuple[Process, str, asyncio.Future[None]]]] = []
         self.asked: list[Asked] = []
         self.strays: set[str | None] = set()
+        self.told: Counter[bytes] = Counter()
         self.buried: list[asyncio.Future[None]] = []
         self.failures: list[BaseException] = []
         self.is_draining = False
@@ -562,6 +583,11 @@ class World:
         """Return the newest process of a service."""
         return next(process for process in reversed(self.processes) if process.kind == kind)
 
+    def was_said(self, value: bytes) -> bool:
+        """Tell whether a fact lies on the broker, or lay there before it came back empty."""
+        logs = (log for logs in self.broker.past for log in logs.values())
+        return any(record.value == value for log in logs for record in log)
+
     # -- the end ----------------------------------------------------------------------------------
 
     async def drain(self) -> None:
@@ -602,7 +628,8 @@ class World:
     def unrest(self, *processes: Process) -> list[str]:
         """Say what is still going on."""
         return [
-            f"{process.actor} book {book.number} at {book.head}: applied {book.applied}, said {book.said}"
+            f"{process.actor} book {book.number} at {book.head}: "
+            f"applied {book.applied}, said {book.said}, told {book.told}"
             for process in processes
             for book in process.books.values()
         ]
@@ -612,7 +639,7 @@ class World:
             books = process.opened()
             if len(books) < BOOKS[process.kind]:
                 return False
-            if any(book.said < book.head or book.applied < book.head for book in books):
+            if any(min(book.said, book.told, book.applied) < book.head for book in books):
                 return False
             if any("wake_at" in state for state in self.databases[process.kind].states.values()):
                 return False
