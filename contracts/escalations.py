@@ -45,6 +45,10 @@ class EscalationRaised(EscalationFact):
     superseded: tuple[int, ...] = Field(
         default=(), description="lower rungs whose moments had passed as well and which stay silent"
     )
+    next_at: AwareDatetime | None = Field(
+        default=None,
+        description="when the climb goes on if nobody acts before; none if it is exhausted",
+    )
 
 
 class PostFoundVacant(EscalationFact):

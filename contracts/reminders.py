@@ -24,3 +24,7 @@ class ReminderFired(ReminderFact):
     superseded: tuple[int, ...] = Field(
         default=(), description="earlier reminders that were passed over, in working days before due"
     )
+    next_at: AwareDatetime | None = Field(
+        default=None,
+        description="when the next reminder fires, or the verdict falls, if nothing is done before",
+    )

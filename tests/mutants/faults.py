@@ -2201,6 +2201,27 @@ MUTANTS += [
         ("tests/component/test_relay.py",),
     ),
     Mutant(
+        "a rung does not say when the climb goes on",
+        "services/reminders/domain/climb.py",
+        "                next_at=next_at,\n",
+        "",
+        ("tests/unit/reminders/test_decide.py",),
+    ),
+    Mutant(
+        "a watch forgets when it goes on if a fact does not say it",
+        "services/reminders/domain/evolve.py",
+        "            next_at = fact.next_at or watch.next_at\n            return changed(watch, rung",
+        "            next_at = fact.next_at\n            return changed(watch, rung",
+        ("tests/unit/reminders/test_decide.py",),
+    ),
+    Mutant(
+        "a reminder does not put the next one off",
+        "services/reminders/domain/evolve.py",
+        "next_at=fact.next_at or watch.next_at)",
+        "next_at=watch.next_at)",
+        ("tests/unit/reminders/test_decide.py",),
+    ),
+    Mutant(
         "relay: people are told of everything at once",
         RELAY,
         ">= TOLD_AT_ONCE:",

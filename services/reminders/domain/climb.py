@@ -43,9 +43,13 @@ def climb(watch: Watch, opened: DutyOpened, now: datetime, tree: Tree, workdays:
         if _has_anyone(called(k)):
             break
     silent = tuple(k for k in range(first, top) if k not in tried)
-    facts = [fact for k in tried for fact in _say(opened, k, called(k), at(min(k, top)), silent)]
-    if tried and tried[-1] >= top and _has_anyone(called(tried[-1])):
-        return [*facts, WatchMoved(duty=opened.duty, next_at=at(tried[-1] + 1), delay=watch.delay)]
+    goes_on = bool(tried) and tried[-1] >= top and _has_anyone(called(tried[-1]))
+    next_at = at(tried[-1] + 1) if goes_on else None
+    facts = [
+        fact for k in tried for fact in _say(opened, k, called(k), at(min(k, top)), silent, next_at=next_at)
+    ]
+    if goes_on:
+        return facts
     beyond = next(k for k in count(top) if not called(k))
     return [*facts, EscalationExhausted(duty=opened.duty, unit=opened.unit, rung=beyond - 1)]
 
@@ -83,7 +87,13 @@ def _has_anyone(called: Called) -> bool:
 
 
 def _say(
-    opened: DutyOpened, k: int, called: Called, planned_at: datetime, superseded: tuple[int, ...]
+    opened: DutyOpened,
+    k: int,
+    called: Called,
+    planned_at: datetime,
+    superseded: tuple[int, ...],
+    *,
+    next_at: datetime | None,
 ) -> Iterator[Fact]:
     """Yield what one rung finds: each post is told once, whatever number of roles it has."""
     told: set[str] = set()
@@ -113,4 +123,5 @@ def _say(
                 due_at=opened.due_at,
                 planned_at=planned_at,
                 superseded=superseded,
+                next_at=next_at,
             )

@@ -43,12 +43,13 @@ def evolve(watch: Watch, fact: Fact) -> Watch:
         case WatchMoved():
             return changed(watch, next_at=fact.next_at, delay=fact.delay)
         case ReminderFired():
-            return changed(watch, reminded=fact.days_before)
+            return changed(watch, reminded=fact.days_before, next_at=fact.next_at or watch.next_at)
         case DutyMissed():
             return changed(watch, status=Status.CLIMBING)
         case EscalationRaised():
             told = tuple({**dict(watch.told), fact.post: fact.rung}.items())
-            return changed(watch, rung=max(watch.rung, fact.rung), told=told)
+            next_at = fact.next_at or watch.next_at
+            return changed(watch, rung=max(watch.rung, fact.rung), told=told, next_at=next_at)
         case PostFoundVacant():
             return changed(watch, rung=max(watch.rung, fact.rung))
         case EscalationAcknowledged():

@@ -26,9 +26,8 @@ def remind(watch: Watch, opened: DutyOpened, now: datetime, tree: Tree, workdays
     passed = [days for days in left if planned[days] <= now]
     coming = (planned[days] for days in left if days not in passed)
     next_at = min(coming, default=opened.due_at + MICROSECOND)
-    moved = WatchMoved(duty=opened.duty, next_at=next_at, delay=watch.delay)
     if not passed or now > opened.due_at:
-        return [moved]
+        return [WatchMoved(duty=opened.duty, next_at=next_at, delay=watch.delay)]
     *earlier, latest = passed
     seat = tree.seat(opened.unit, policy.reminder_role, now)
     fired = ReminderFired(
@@ -41,5 +40,6 @@ def remind(watch: Watch, opened: DutyOpened, now: datetime, tree: Tree, workdays
         due_at=opened.due_at,
         planned_at=planned[latest],
         superseded=tuple(earlier),
+        next_at=next_at,
     )
-    return [fired, moved]
+    return [fired]

@@ -41,6 +41,8 @@ VERDICT = DUE + MICROSECOND
 RUNG_1, RUNG_2, RUNG_3 = at("2026-02-02 09:00"), at("2026-02-04 09:00"), at("2026-02-06 09:00")
 RUNG_4, RUNG_5, RUNG_6 = at("2026-02-13 09:00"), at("2026-02-27 09:00"), at("2026-03-05 09:00")
 RUNG_7 = at("2026-03-12 09:00")
+GOES_ON = (RUNG_1, RUNG_2, RUNG_3, RUNG_4, RUNG_5, RUNG_6, RUNG_7)
+"""When the climb goes on behind each rung, if nobody takes note."""
 DUTY = a_duty()
 MISSED = DutyMissed(
     duty=DUTY.duty,
@@ -56,7 +58,13 @@ TAKES_NOTE = Acknowledge("village/handler", "p-village/handler")
 
 
 def raised(
-    rung: int, post: str, planned_at: datetime, *superseded: int, role: str = "", level: int = 0
+    rung: int,
+    post: str,
+    planned_at: datetime,
+    *superseded: int,
+    role: str = "",
+    level: int = 0,
+    is_last: bool = False,
 ) -> EscalationRaised:
     return EscalationRaised(
         duty=DUTY.duty,
@@ -70,6 +78,7 @@ def raised(
         due_at=DUE,
         planned_at=planned_at,
         superseded=superseded,
+        next_at=None if is_last else GOES_ON[rung],
     )
 
 
@@ -124,8 +133,9 @@ class TestBeforeDue:
 
     def test_the_handler_is_reminded_at_each_moment_and_not_a_microsecond_before(self) -> None:
         story = given(a_village()).opened(DUTY)
-        for days, day in ((20, "2026-01-05"), (10, "2026-01-19"), (5, "2026-01-26"), (3, "2026-01-28")):
-            moment = at(f"{day} 09:00")
+        days_before = (20, 10, 5, 3)
+        moments = [at(f"2026-01-{day} 09:00") for day in ("05", "19", "26", "28")]
+        for days, moment, next_at in zip(days_before, moments, [*moments[1:], VERDICT], strict=True):
             story.wakes(moment - MICROSECOND).then_nothing()
             story.wakes(moment).then(
                 ReminderFired(
@@ -137,6 +147,7 @@ class TestBeforeDue:
                     person="p-village/handler",
                     due_at=DUE,
                     planned_at=moment,
+                    next_at=next_at,
                 )
             )
             story.wakes(moment + MICROSECOND).then_nothing()
@@ -233,6 +244,12 @@ class TestTheVerdict:
 
 
 class TestTheClimb:
+    def test_a_rung_said_before_facts_told_when_the_climb_goes_on_does_not_end_it(self) -> None:
+        """Such facts come back from the topics without the private one that stood beside them."""
+        watch = given(a_village()).opened(DUTY).wakes_until(DUE).watch
+        older = raised(0, "village/handler", DUE).model_copy(update={"next_at": None})
+        assert wake_at(evolve(watch, older)) == VERDICT
+
     def test_the_matter_climbs_from_the_village_to_the_province_on_both_lines(self) -> None:
         story = missed()
         told = [["village/leader_in_charge"], ["village/head"]]
@@ -401,8 +418,17 @@ class TestAfterAStop:
     def test_a_stop_longer_than_the_ladder_still_tells_the_top(self) -> None:
         story = missed(places("town", "village")).wakes(at("2027-06-01 09:00"))
         story.then(
-            raised(3, "town/head", RUNG_3, 1, 2, role="superior.head", level=1),
-            raised(3, "town-dc/discipline_head", RUNG_3, 1, 2, role="superior.discipline_head", level=1),
+            raised(3, "town/head", RUNG_3, 1, 2, role="superior.head", level=1, is_last=True),
+            raised(
+                3,
+                "town-dc/discipline_head",
+                RUNG_3,
+                1,
+                2,
+                role="superior.discipline_head",
+                level=1,
+                is_last=True,
+            ),
             exhausted(3),
         )
 
