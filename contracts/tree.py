@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 from typing import NamedTuple
 
@@ -88,6 +89,7 @@ class Seat:
     person: str | None
 
 
+@lru_cache(maxsize=1024)
 def parse_role(role: str) -> tuple[int, str]:
     """Return how many levels up a role lies and its name there; raise ValueError if it is not one."""
     match = _ROLE.fullmatch(role)

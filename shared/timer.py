@@ -74,7 +74,8 @@ class Timer:
         """Tell whether a turn may find somebody to wake."""
         if book.number not in self.held or book.may_be_due(self._clock.now()):
             return True
-        return any(at <= monotonic() for at in self.held[book.number].values())
+        held = self.held[book.number]
+        return bool(held) and min(held.values()) <= monotonic()
 
     async def _try_turn(self, book: Book[Any]) -> None:
         """Wake what is due in one book; if it cannot be written, it rests."""
@@ -102,8 +103,8 @@ class Timer:
             self._turns -= 1
 
     async def _turn(self, book: Book[Any]) -> None:
-        held = self.held.setdefault(book.number, {})
-        again = [stream for stream, at in held.items() if at <= monotonic()]
+        held, began = self.held.setdefault(book.number, {}), monotonic()
+        again = [stream for stream, at in held.items() if at <= began]
         due = await book.due(self._clock.now())
         streams = dict.fromkeys([*again, *due])
         if not streams:
@@ -117,9 +118,10 @@ class Timer:
             raise
         finally:
             self._at_hand -= len(due)
+        tried_at = monotonic()
         for stream in streams:
             if stream in waiting:
-                held[stream] = monotonic() + AGAIN_AFTER if stream in held else 0.0
+                held[stream] = tried_at + AGAIN_AFTER if stream in held else 0.0
             else:
                 held.pop(stream, None)
 

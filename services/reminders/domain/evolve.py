@@ -37,19 +37,20 @@ def needs_owner(watch: Watch) -> bool:
 
 def evolve(watch: Watch, fact: Fact) -> Watch:
     """Return the watch after a fact; the only place where it changes."""
+    # What a deadline brings by the thousand comes first: to be no instance of a model takes a while.
     match fact:
-        case DutyWatched():
-            return _watched(watch, fact)
-        case WatchMoved():
-            return changed(watch, next_at=fact.next_at, delay=fact.delay)
-        case ReminderFired():
-            return changed(watch, reminded=fact.days_before, next_at=fact.next_at or watch.next_at)
         case DutyMissed():
             return changed(watch, status=Status.CLIMBING)
         case EscalationRaised():
             told = tuple({**dict(watch.told), fact.post: fact.rung}.items())
             next_at = fact.next_at or watch.next_at
             return changed(watch, rung=max(watch.rung, fact.rung), told=told, next_at=next_at)
+        case DutyWatched():
+            return _watched(watch, fact)
+        case ReminderFired():
+            return changed(watch, reminded=fact.days_before, next_at=fact.next_at or watch.next_at)
+        case WatchMoved():
+            return changed(watch, next_at=fact.next_at, delay=fact.delay)
         case PostFoundVacant():
             return changed(watch, rung=max(watch.rung, fact.rung))
         case EscalationAcknowledged():

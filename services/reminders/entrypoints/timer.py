@@ -1,7 +1,7 @@
 """Time in: watches whose moment has come, once their owner and the directory have said all before it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,23 +40,25 @@ class Gate:
         watches = await book.peek_all(streams)
         tree = self._service.heard.through_all("directory", PARTITIONS, "/zeren/directory")
         # At a deadline thousands wait for the same word: it is looked for once.
-        alike = {stream: waits_like(watches[stream]) for stream in streams}
-        examples = {kind: watches[stream] for stream, kind in alike.items()}
+        alike: dict[Hashable, list[str]] = {}
+        for stream in streams:
+            alike.setdefault(waits_like(watches[stream]), []).append(stream)
+        examples = {kind: watches[mine[0]] for kind, mine in alike.items()}
         speaking = {kind for kind, one in examples.items() if self._may_speak(one, book.number, tree, now)}
-        free = [stream for stream in streams if alike[stream] in speaking]
+        free = [stream for kind, mine in alike.items() if kind in speaking for stream in mine]
         requests = [Request(s, Wake(), f"time:{s}") for s in free]
-        failed: set[str] = set()
+        failed: list[str] = []
         if requests:
             outcomes = await book.handle(requests)
             for stream, outcome in zip(free, outcomes, strict=True):
                 if outcome.error is not None:
                     FAILED.inc()
                     log.warning("watch_cannot_speak", duty=stream, reason=told(outcome.error))
-                    failed.add(stream)
+                    failed.append(stream)
             spoken = zip((watches[stream] for stream in free), outcomes, strict=True)
             self._measure(((watch, fact) for watch, one in spoken for fact in one.facts), book.number)
-        waiting = {kind for kind in examples.keys() - speaking if self._is_due(examples[kind], now)}
-        return [stream for stream in streams if stream in failed or alike[stream] in waiting]
+        waiting = [kind for kind in examples.keys() - speaking if self._is_due(examples[kind], now)]
+        return [*failed, *(stream for kind in waiting for stream in alike[kind])]
 
     def _is_due(self, watch: Watch, now: datetime) -> bool:
         """Tell whether a watch that waited still has something to say now.
@@ -92,13 +94,13 @@ class Gate:
         raised: Counter[tuple[int, str]] = Counter()
         for watch, fact in spoken:
             match fact:
-                case ReminderFired():
-                    moments[fact.type, watch.allowed_at(fact.planned_at), None] += 1
                 case DutyMissed():
                     moments[fact.type, fact.due_at, watch.owner] += 1
                 case EscalationRaised():
                     raised[fact.level, fact.line] += 1
                     moments[fact.type, fact.planned_at, watch.owner] += 1
+                case ReminderFired():
+                    moments[fact.type, watch.allowed_at(fact.planned_at), None] += 1
                 case _:
                     pass
         for place, count in raised.items():
