@@ -5,7 +5,7 @@ A unit and a post are two streams: a tenure may be heard before the unit that it
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -73,14 +73,17 @@ class Post:
 
     def holder(self, at: datetime) -> str | None:
         """Return who holds the post at a moment, None if it is vacant."""
-        for tenure in self.tenures:
-            if tenure.from_at <= at and (tenure.until_at is None or at < tenure.until_at):
-                return tenure.person
-        return None
+        return _holder(self.tenures, at)
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+def _holder(tenures: Iterable[Tenure], at: datetime) -> str | None:
+    for tenure in tenures:
+        if tenure.from_at <= at and (tenure.until_at is None or at < tenure.until_at):
+            return tenure.person
+    return None
+
+
+class Seat(NamedTuple):
     """What a role resolves to at a moment; ``unit`` is None above the root, ``person`` if vacant."""
 
     level: int
@@ -331,4 +334,4 @@ class Tree:
         if name == "head" and own.same_level is not None:
             name = "discipline_head"
         post = self.post_in(unit, name)
-        return Seat(up, unit, post, self._posts[post].holder(at) if post else None)
+        return Seat(up, unit, post, _holder(self._posts.tenures.get(post, ()), at) if post else None)

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,7 +13,7 @@ import stamina
 
 from shared.clock import EPOCH, Clock, from_micros, to_micros
 from shared.decider import Decider, Outcome, Request
-from shared.drafts import Drafts
+from shared.drafts import Drafts, PageDraft
 from shared.ledger import GENESIS, MAX_ENTRIES, Entry, Page, parts, seal
 from shared.state import DeadLetter, Record
 from shared.store import Document, PageTakenError, Store, StoreUnavailableError
@@ -28,8 +28,8 @@ FLUSHED_AT_ONCE = 100
 """States: pages do not wait long behind them in the database."""
 DUE_AT_ONCE = 1_000
 """Streams that are woken together; as many as fill a page."""
-LEAVING = 100
-"""Entries of a page that leave in a turn of the event loop; deciding, which holds it, keeps the rest back."""
+DECIDED_AT_ONCE = 100
+"""Requests: deciding holds the event loop, and what was decided before leaves in its turns between."""
 WINDOW = timedelta(minutes=10)
 WINDOW_LIMIT = 100_000
 """Moments of one book that are in memory besides those of states not written yet."""
@@ -83,6 +83,7 @@ class Book(Generic[S]):
         most_unwritten: int = 50_000,
         marked_every: int = 1,
         window: timedelta | None = WINDOW,
+        deciding: asyncio.Lock | None = None,
     ) -> None:
         """Make the writer; it writes nothing before ``open``."""
         self.number = number
@@ -113,6 +114,7 @@ class Book(Generic[S]):
         self._marked_every = marked_every
         self._marked = 0
         self._window = window
+        self._deciding = deciding or asyncio.Lock()
         self._records: dict[str, Record[S]] = {}
         self._unwritten: dict[str, int] = {}
         """Of each stream whose newest state is not written, the first page that the stored one may lack."""
@@ -271,14 +273,13 @@ class Book(Generic[S]):
                 streams = dict.fromkeys(request.stream for request, _ in part)
                 await self._load(streams)
                 records = {stream: ahead.get(stream) or self._records[stream] for stream in streams}
-                drafts, entries, decided = self._drafts.decide(records, part, number, self._since)
-                done += len(decided)
-                unproven += decided
-                if entries:
+                page = await self._decide(records, part, number)
+                done += len(page.outcomes)
+                unproven += page.outcomes
+                if page.entries:
                     await inserting
-                    inserting = asyncio.ensure_future(self._put(drafts, entries, unproven, outcomes))
-                    ahead, unproven, number = drafts, [], number + 1
-                for _ in range(1 + len(part) // LEAVING):
+                    inserting = asyncio.ensure_future(self._put(page, unproven, outcomes))
+                    ahead, unproven, number = page.drafts, [], number + 1
                     await asyncio.sleep(0)
             await inserting
         finally:
@@ -287,17 +288,25 @@ class Book(Generic[S]):
             raise PageTakenError
         outcomes.extend(unproven)
 
-    async def _put(
-        self,
-        drafts: dict[str, Record[S]],
-        entries: Sequence[Entry],
-        decided: Sequence[Outcome],
-        outcomes: list[Outcome],
-    ) -> None:
+    async def _decide(
+        self, records: Mapping[str, Record[S]], part: Sequence[tuple[Request, datetime]], number: int
+    ) -> PageDraft[S]:
+        """Decide as much as fits a page, some of it in each turn of the event loop."""
+        page = PageDraft[S](number, self._since)
+        async with self._deciding:
+            for n in range(0, len(part), DECIDED_AT_ONCE):
+                if n:
+                    await asyncio.sleep(0)
+                self._drafts.decide(page, records, part[n : n + DECIDED_AT_ONCE])
+                if page.is_full:
+                    break
+        return page
+
+    async def _put(self, draft: PageDraft[S], decided: Sequence[Outcome], outcomes: list[Outcome]) -> None:
         """Make a page of what was decided: it proves that all before it was decided on the newest state."""
-        page = await self._append(entries, self._clock.now())
-        self._records |= drafts
-        self._settle(page, drafts)
+        page = await self._append(draft.entries, self._clock.now())
+        self._records |= draft.drafts
+        self._settle(page, draft.drafts)
         outcomes.extend(decided)
 
     # -- keeping ----------------------------------------------------------------------------------

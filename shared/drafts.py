@@ -1,6 +1,7 @@
 """Deciding: requests in, drafts and entries out; nothing is read or written here."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -49,8 +50,24 @@ def _known(record: Record[Any], source: tuple[str, int]) -> str | None:
     return "duplicate" if _is_applied(record, source) else None
 
 
+@dataclass(slots=True)
+class PageDraft(Generic[S]):
+    """A page while it is decided; what never becomes one has never happened."""
+
+    number: int
+    since: datetime
+    """Nothing on it is judged as of a moment before this one."""
+    drafts: dict[str, Record[S]] = field(default_factory=dict)
+    """The states that changed."""
+    entries: list[Entry] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    """One for each request decided."""
+    size: int = 0
+    is_full: bool = False
+
+
 class Drafts(Generic[S]):
-    """Decides on copies of states, so that what never becomes a page has never happened."""
+    """Decides on copies of states."""
 
     def __init__(self, decider: Decider[S], source: str) -> None:
         """Decide by *decider* and say it as *source*."""
@@ -60,41 +77,32 @@ class Drafts(Generic[S]):
 
     def decide(
         self,
+        page: PageDraft[S],
         records: Mapping[str, Record[S]],
         part: Sequence[tuple[Request, datetime]],
-        page: int,
-        since: datetime,
-    ) -> tuple[dict[str, Record[S]], list[Entry], list[Outcome]]:
-        """Decide requests on drafts of *records* until the page of this number is full.
-
-        None is judged as of a moment before *since*.
-
-        Return the drafts that changed, the entries of the page, and an outcome for each request decided.
-        """
-        drafts: dict[str, Record[S]] = {}
-        entries: list[Entry] = []
-        outcomes: list[Outcome] = []
-        size = 0
+    ) -> None:
+        """Decide further requests of a page, on drafts of *records*, until it is full."""
+        drafts, entries = page.drafts, page.entries
         for (request, at), salt in zip(part, ids.salts(len(part)), strict=True):
             stream = request.stream
             record = (drafts.get(stream) or records[stream]).draft()
-            outcome, events, source = self._decide_one(record, request, max(at, since))
+            outcome, events, source = self._decide_one(record, request, max(at, page.since))
             weight = weigh(events)
-            if size + weight > MAX_PAGE_BYTES and entries:
-                break
-            outcomes.append(outcome)
+            if page.size + weight > MAX_PAGE_BYTES and entries:
+                page.is_full = True
+                return
+            page.outcomes.append(outcome)
             if not (events or source):
                 continue
             drafts[stream] = record
-            size += weight
+            page.size += weight
             record.version += 1
-            record.page = page
+            record.page = page.number
             if source is not None:
                 heard = record.seen.get(source[0], NOTHING_SEEN).plus(source[1])
                 record.seen = record.seen | {source[0]: heard}
             content = (stream, record.version, request.cause, record.correlation, source, tuple(events))
             entries.append(Entry(*content, salt, digest(salt, *content)))
-        return drafts, entries, outcomes
 
     def _decide_one(self, record: Record[S], request: Request, now: datetime) -> Decision:
         known = None if request.source is None else _known(record, request.source)

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from contracts.envelope import Envelope
 from shared import ids
 from shared.decider import Decider, Request
-from shared.drafts import Drafts
+from shared.drafts import Drafts, PageDraft
 from shared.ledger import Entry, Event, digest
 from shared.published import Origin
 from shared.state import Record
@@ -116,10 +116,9 @@ class Retelling(Generic[S]):
 
     def _decided(self, record: Record[S], request: Request, at: datetime) -> tuple[Record[S], list[Entry]]:
         """Return what a record becomes by a decision, and the entry of it unless it decides nothing."""
-        drafts, entries, _ = Drafts(self.decider, self.source).decide(
-            {record.stream: record}, [(request, at)], record.page + 1, at
-        )
-        return drafts.get(record.stream, record), entries
+        page = PageDraft[S](record.page + 1, at)
+        Drafts(self.decider, self.source).decide(page, {record.stream: record}, [(request, at)])
+        return page.drafts.get(record.stream, record), page.entries
 
     def _said(self, record: Record[S], group: Sequence[Fetched], heard: Request | None) -> Entry:
         """Return the entry of one decision that was said, with the private facts that stood beside it."""

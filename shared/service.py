@@ -147,6 +147,7 @@ class Service(Generic[S]):
         if settings.clock == "story":
             self.clock = self._story = StoryClock(ClockDocument(self.client).read, CLOCK_READ_EVERY)
         self.books: dict[int, Book[S]] = {}
+        self._deciding = asyncio.Lock()
         self.plan: Plan[S]
         self.actor = ids.actor(name)
         self.address = settings.http_address or f"{settings.http_host}:{settings.http_port}"
@@ -254,6 +255,7 @@ class Service(Generic[S]):
             marked_every=PROBE,
             # Who hurries asks for the next moment after each jump: it is better known than looked for.
             window=WINDOW if self._story is None else None,
+            deciding=self._deciding,
         )
 
     def _on_open(self, book: Book[S]) -> None:

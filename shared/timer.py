@@ -110,14 +110,14 @@ class Timer:
         if not streams:
             return
         began = monotonic()
-        self._at_hand += len(due)
+        self._at_hand += len(streams)
         try:
             waiting = set(await self._wake(book, list(streams)))
         except BaseException:
             held.update(dict.fromkeys(streams, 0.0))
             raise
         finally:
-            self._at_hand -= len(due)
+            self._at_hand -= len(streams)
         tried_at = monotonic()
         for stream in streams:
             if stream in waiting:

@@ -90,25 +90,20 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The servers of one run, and one service alone on them, in one process or several."""
+    """The servers of one run, and one service alone on them."""
 
     servers: Sequence[Server]
     alone: Alone
-    replicas: Sequence[Server]
-
-    @property
-    def service(self) -> Server:
-        """Return the first process of the service, mostly the only one."""
-        return self.replicas[0]
+    service: Server
 
     @property
     def pids(self) -> list[int]:
         """Return all processes whose CPU counts."""
-        return [child.pid for child in (*self.servers, *self.replicas) if child.pid is not None]
+        return [child.pid for child in (*self.servers, self.service) if child.pid is not None]
 
 
 @asynccontextmanager
-async def stage(name: str = "reminders", replicas: int = 1) -> AsyncIterator[Stage]:
+async def stage(name: str = "reminders") -> AsyncIterator[Stage]:
     """Start servers on a folder of their own; end them, and the service of this name, afterwards."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -117,25 +112,25 @@ async def stage(name: str = "reminders", replicas: int = 1) -> AsyncIterator[Sta
             await server.start()
         address, uri = servers[0].address, mongo_uri(servers[1])
         alone = Alone(uri, address, await make_topics(address, topics(), PARTITIONS), folder, name)
-        services = [alone.service() for _ in range(replicas)]
+        service = alone.service()
         try:
-            yield Stage(servers, alone, services)
+            yield Stage(servers, alone, service)
         finally:
-            for child in (*services, *reversed(servers)):
+            for child in (service, *reversed(servers)):
                 await child.stop()
 
 
-async def play(profile: Profile, replicas: int = 1) -> Played:
-    """Let a profile's duties fall due, watched by so many processes, and return what became of them."""
-    async with stage(replicas=replicas) as on:
+async def play(profile: Profile) -> Played:
+    """Let a profile's duties fall due and return what became of them."""
+    async with stage() as on:
         all_ = profile.count + profile.watched
         preparing = timedelta(seconds=all_ / LAID_PER_SECOND + all_ / READ_PER_SECOND)
         start = real_now() + LEAD + preparing
         moments = profile.moments(start)
         await on.alone.lay(moments)
         await on.alone.say_tree()
-        await asyncio.gather(*(service.start() for service in on.replicas))
-        while not all([await is_ready(service) for service in on.replicas]):  # noqa: ASYNC110 a process sets no event
+        await on.service.start()
+        while not await is_ready(on.service):  # noqa: ASYNC110 a process sets no event
             await asyncio.sleep(0.1)
         outlet, saying = KafkaOutlet(on.alone.kafka), Saying(on.alone, profile.said_every)
         await outlet.start()
@@ -144,7 +139,7 @@ async def play(profile: Profile, replicas: int = 1) -> Played:
             await asyncio.sleep(SETTLING.total_seconds())
             if real_now() >= start:
                 raise TooLateError(profile.name)
-            rss = sum(map(resident_mib, on.replicas))
+            rss = resident_mib(on.service)
             drained = await _watched(on, profile, start, moments, saying)
         finally:
             speaking.cancel()
