@@ -268,7 +268,10 @@ class Tree:
         defined = self._roles.get(unit)
         if defined is not None and role in defined:
             return defined[role]
-        return f"{unit}/{role}" if any(plan.role == role for plan in self.units[unit].posts) else None
+        for plan in self.units[unit].posts:
+            if plan.role == role:
+                return f"{unit}/{role}"
+        return None
 
     def posts_of(self, unit: str) -> list[Post]:
         """Return the posts of a unit, those that came with it first."""

@@ -24,8 +24,10 @@ AT_ONCE = 8
 AHEAD = timedelta(seconds=5)
 PREPARED_EVERY = 1.0
 """Seconds."""
-AGAIN_AFTER = 0.25
-"""Seconds after which a stream that could not speak is tried again."""
+RESTS = 0.25
+"""Seconds after which a book that could not be written is tried again."""
+AGAIN_AFTER = 1.0
+"""Seconds after which a stream that could not speak is tried again, if nothing was heard before."""
 
 log = structlog.get_logger()
 
@@ -84,7 +86,7 @@ class Timer:
                 await self.turn(book)
         except (BookLostError, StoreUnavailableError) as error:
             log.warning("timer_waits", book=book.number, reason=told(error))
-            await asyncio.sleep(AGAIN_AFTER)
+            await asyncio.sleep(RESTS)
 
     async def run_ahead(self) -> None:
         """Bring into memory what will be woken in a moment, until cancelled."""

@@ -129,24 +129,66 @@ async def test_what_a_request_decides_is_kept_as_a_whole_or_not_at_all() -> None
     assert (await book.peek("b:x")).count == 0
 
 
+class TestDecidingInTurns:
+    """Deciding holds the event loop: what was decided before must leave while it lasts."""
+
+    async def test_others_come_to_their_turn_while_a_page_is_decided(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(book_module, "DECIDED_AT_ONCE", 2)
+        store, decided, seen = MemoryStore(), list[Any](), list[int]()
+        book = await a_book(store, decider=noted(decided))
+
+        async def other() -> None:
+            while len(decided) < 6:
+                seen.append(len(decided))
+                await asyncio.sleep(0)
+
+        await asyncio.gather(book.handle([a_request(cause=f"ask-{n}") for n in range(6)]), other())
+
+        assert set(seen) == {0, 2, 4}
+        assert [len(page.entries) for page in await pages(store)] == [0, 6]
+
+    async def test_the_books_of_a_process_decide_one_page_after_the_other(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Side by side each would hold back all that the others have decided."""
+        monkeypatch.setattr(book_module, "DECIDED_AT_ONCE", 2)
+        deciding, decided = asyncio.Lock(), list[Any]()
+        store, decider = MemoryStore(), noted(decided)
+        books = [await a_book(store, number=n, decider=decider, deciding=deciding) for n in range(2)]
+
+        await asyncio.gather(
+            *(book.handle([a_request(book.number, cause=f"ask-{n}") for n in range(6)]) for book in books)
+        )
+
+        assert [command.number for command in decided] == [0] * 6 + [1] * 6
+
+
+def noted(decided: list[Any]) -> Decider[Any]:
+    """Return the toy's rule; it notes each command that it decides."""
+    plain = toy(Noted, Chimed)
+
+    def decide(state: Any, command: Any, now: Any) -> Any:
+        decided.append(command)
+        return plain.decide(state, command, now)
+
+    return replace(plain, decide=decide)
+
+
 class TestDecidingAhead:
     """While a page is being inserted, the next one is decided on what that one will have changed."""
 
     async def test_the_next_page_is_decided_while_one_is_inserted_and_stands_on_it(self) -> None:
-        database, decided = MemoryDatabase(), []
-        plain = toy(Noted, Chimed)
+        database, decided = MemoryDatabase(), list[Any]()
         seen_at_insert: list[int] = []
-
-        def decide(state: Any, command: Any, now: Any) -> Any:
-            decided.append(command)
-            return plain.decide(state, command, now)
 
         async def note(name: str) -> None:
             if name == "page_inserted":
                 await asyncio.sleep(0.01)
                 seen_at_insert.append(len(decided))
 
-        book = await a_book(MemoryStore(database, note), decider=replace(plain, decide=decide))
+        book = await a_book(MemoryStore(database, note), decider=noted(decided))
         book.page_size = 2
         await book.handle([a_request(cause=f"ask-{n}") for n in range(5)])
 

@@ -83,6 +83,26 @@ async def test_who_is_due_is_told_until_he_was_let_speak() -> None:
     assert (seen, timer.due(), told("zeren_timers_held", service="timed")) == ([3], 0, 1)
 
 
+async def test_who_was_held_and_is_let_speak_presses_like_who_is_due() -> None:
+    clock = HandClock()
+    book = await a_book(MemoryStore(), clock=clock)
+    await book.handle([a_request(n, name, rings_in=60) for n, name in enumerate("xyz")])
+    pressed: list[bool] = []
+
+    async def wake(_: Book[Any], streams: Sequence[str]) -> Iterable[str]:
+        pressed.append(timer.is_more_due_than(2))
+        return streams if len(pressed) == 1 else ()
+
+    timer = Timer(lambda: [book], clock=clock, wake=wake)
+    clock.moment += timedelta(minutes=1)
+    await timer.turn(book)
+    assert not timer.is_more_due_than(0)
+    await timer.turn(book)
+
+    assert pressed == [True, True]
+    assert not timer.is_more_due_than(0)
+
+
 async def test_the_worst_lateness_is_told_for_a_quarter_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "NAP", 0.001)
     lateness, blocked = Lateness(), 0.3

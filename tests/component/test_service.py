@@ -58,6 +58,7 @@ async def test_the_books_of_a_process_share_the_memory_that_it_may_take(tmp_path
     book = running.service.make_book(0)
 
     assert (book._most_unwritten, book._remembered) == (200_000 // PARTITIONS, 50_000 // PARTITIONS)
+    assert book._deciding is running.service.make_book(1)._deciding
 
 
 async def test_a_job_whose_driver_takes_its_cancellation_for_a_lost_connection_ends_all_the_same(
