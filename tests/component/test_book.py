@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from contracts.envelope import MAX_FACT_BYTES
 from shared import book as book_module
+from shared import drafts as drafts_module
 from shared.book import DUE_AT_ONCE, Book, BookLostError
 from shared.clock import to_micros
 from shared.decider import Decider, Request
@@ -75,13 +76,15 @@ async def test_a_page_holds_at_most_a_thousand_entries() -> None:
     assert [len(page.entries) for page in await pages(store)] == [0, 1000, 1000, 300]
 
 
-def wordy(size: int) -> Decider[Any]:
-    """Return the toy, each of whose facts has so many bytes."""
+def wordy(*sizes: int) -> Decider[Any]:
+    """Return the toy, each of whose facts has so many bytes, by the number of the command."""
     plain = toy(Noted, Chimed)
 
     def decide(state: Any, command: Any, now: Any) -> Any:
         return [
-            fact.model_copy(update={"heard": "x" * size}) if isinstance(fact, Noted) else fact
+            fact.model_copy(update={"heard": "x" * sizes[command.number % len(sizes)]})
+            if isinstance(fact, Noted)
+            else fact
             for fact in plain.decide(state, command, now)  # type: ignore[union-attr]
         ]
 
@@ -163,6 +166,20 @@ class TestDecidingInTurns:
         )
 
         assert [command.number for command in decided] == [0] * 6 + [1] * 6
+
+    async def test_what_would_fit_behind_what_does_not_waits_with_it_for_the_next_page(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(book_module, "DECIDED_AT_ONCE", 1)
+        monkeypatch.setattr(drafts_module, "MAX_PAGE_BYTES", 13_000)
+        store = MemoryStore()
+        book = await a_book(store, decider=wordy(100, 9_000))
+        numbers = (5, 15, 10, 4)
+
+        outcomes = await book.handle([a_request(n, cause=f"ask-{at}") for at, n in enumerate(numbers)])
+
+        assert [len(outcome.facts[0].heard) for outcome in outcomes] == [9_000, 9_000, 100, 100]  # type: ignore[attr-defined]
+        assert [len(page.entries) for page in await pages(store)] == [0, 1, 3]
 
 
 def noted(decided: list[Any]) -> Decider[Any]:

@@ -2146,7 +2146,7 @@ MUTANTS += [
         BOOK,
         "                if page.is_full:\n                    break\n",
         "",
-        KIT,
+        ("tests/component/test_book.py",),
     ),
     Mutant(
         "service: each book decides when it likes",
