@@ -291,8 +291,14 @@ class Book(Generic[S]):
     async def _decide(
         self, records: Mapping[str, Record[S]], part: Sequence[tuple[Request, datetime]], number: int
     ) -> PageDraft[S]:
-        """Decide as much as fits a page, some of it in each turn of the event loop."""
+        """Decide as much as fits a page, some of it in each turn of the event loop.
+
+        Books that have much to decide do it one after the other; a few requests wait for none of them.
+        """
         page = PageDraft[S](number, self._since)
+        if len(part) <= DECIDED_AT_ONCE:
+            self._drafts.decide(page, records, part)
+            return page
         async with self._deciding:
             for n in range(0, len(part), DECIDED_AT_ONCE):
                 if n:

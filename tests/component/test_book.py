@@ -167,6 +167,15 @@ class TestDecidingInTurns:
 
         assert [command.number for command in decided] == [0] * 6 + [1] * 6
 
+    async def test_a_few_requests_do_not_wait_while_other_books_have_much_to_decide(self) -> None:
+        deciding = asyncio.Lock()
+        book = await a_book(MemoryStore(), deciding=deciding)
+
+        async with deciding, asyncio.timeout(5):
+            (outcome,) = await book.handle([a_request()])
+
+        assert outcome.result == "applied"
+
     async def test_what_would_fit_behind_what_does_not_waits_with_it_for_the_next_page(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

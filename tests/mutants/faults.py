@@ -2142,6 +2142,13 @@ MUTANTS += [
         ("tests/component/test_book.py",),
     ),
     Mutant(
+        "book: a single request waits until other books have decided all they have",
+        BOOK,
+        "if len(part) <= DECIDED_AT_ONCE:",
+        "if not part:",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
         "book: a page that is full is decided on",
         BOOK,
         "                if page.is_full:\n                    break\n",
