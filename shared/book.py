@@ -26,6 +26,8 @@ AT_HAND = 2_000
 """Entries of a book, 5 KB each, that are kept for the relay until they are said and told."""
 FLUSHED_AT_ONCE = 100
 """States: pages do not wait long behind them in the database."""
+SENDING = 3
+"""Turns of the event loop until a page is on its way to the database, where the next is not decided yet."""
 DUE_AT_ONCE = 1_000
 """Streams that are woken together; as many as fill a page."""
 DECIDED_AT_ONCE = 100
@@ -280,7 +282,8 @@ class Book(Generic[S]):
                     await inserting
                     inserting = asyncio.ensure_future(self._put(page, unproven, outcomes))
                     ahead, unproven, number = page.drafts, [], number + 1
-                    await asyncio.sleep(0)
+                    for _ in range(SENDING):
+                        await asyncio.sleep(0)
             await inserting
         finally:
             await asyncio.gather(inserting, return_exceptions=True)

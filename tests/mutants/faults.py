@@ -2149,6 +2149,13 @@ MUTANTS += [
         ("tests/component/test_book.py",),
     ),
     Mutant(
+        "book: the next page is decided before this one is on its way",
+        BOOK,
+        "for _ in range(SENDING):",
+        "for _ in range(0):",
+        ("tests/component/test_book.py",),
+    ),
+    Mutant(
         "book: a page that is full is decided on",
         BOOK,
         "                if page.is_full:\n                    break\n",
