@@ -16,7 +16,7 @@ from shared.ledger import Page
 from shared.store import Store, StoreUnavailableError
 
 PAGES_AT_ONCE = 8
-GATHERED = 0.005
+GATHERED = 0.002
 """Seconds: pages that come while others are being said are said together, in larger batches."""
 SOON = timedelta(seconds=0.1)
 AGAIN_AFTER = 0.5
