@@ -5,7 +5,7 @@ import os
 import pytest
 import stamina
 
-from shared import relay, timer
+from shared import book, deadletter, relay, timer
 from tests.support import truth
 from tests.support.world import BOOKS, World
 
@@ -21,6 +21,8 @@ async def story(seed: int, steps: int = 3_000) -> World:
         for module in (relay, timer):
             patch.setattr(module, "monotonic", lambda: 1.0 + world.steps / 100)
         patch.setattr(relay, "TOLD_AT_ONCE", 2)
+        patch.setattr(book, "DECIDED_AT_ONCE", 1)
+        patch.setattr(deadletter, "AT_ONCE", 4)
         try:
             await world.run(steps)
             await world.drain()

@@ -151,6 +151,7 @@ class Process:
         self.clock = WorldClock(self)
         self.store = MemoryStore(world.databases[kind], self.pause)
         self.books: dict[int, Book[Any]] = {}
+        self.deciding = asyncio.Lock()
         self.decider = toy(Counted, Rang) if kind == "a" else toy(Noted, Chimed, world.is_broken)
         self.outlet = WatchedOutlet(self)
         self.relay = Relay(
@@ -241,6 +242,7 @@ class Process:
             actor=self.actor,
             distance=0 if self.kind == "a" else 5,
             remembered=3,
+            deciding=self.deciding,
         )
         book.page_size = 2
         self.books[number] = book
