@@ -306,8 +306,7 @@ class Book(Generic[S]):
             for n in range(0, len(part), DECIDED_AT_ONCE):
                 if n:
                     await asyncio.sleep(0)
-                self._drafts.decide(page, records, part[n : n + DECIDED_AT_ONCE])
-                if page.is_full:
+                if not self._drafts.decide(page, records, part[n : n + DECIDED_AT_ONCE]):
                     break
         return page
 

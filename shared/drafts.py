@@ -63,7 +63,6 @@ class PageDraft(Generic[S]):
     outcomes: list[Outcome] = field(default_factory=list)
     """One for each request decided."""
     size: int = 0
-    is_full: bool = False
 
 
 class Drafts(Generic[S]):
@@ -80,8 +79,8 @@ class Drafts(Generic[S]):
         page: PageDraft[S],
         records: Mapping[str, Record[S]],
         part: Sequence[tuple[Request, datetime]],
-    ) -> None:
-        """Decide further requests of a page, on drafts of *records*, until it is full."""
+    ) -> bool:
+        """Decide further requests of a page, on drafts of *records*; tell whether all of them found room."""
         drafts, entries = page.drafts, page.entries
         for (request, at), salt in zip(part, ids.salts(len(part)), strict=True):
             stream = request.stream
@@ -89,8 +88,7 @@ class Drafts(Generic[S]):
             outcome, events, source = self._decide_one(record, request, max(at, page.since))
             weight = weigh(events)
             if page.size + weight > MAX_PAGE_BYTES and entries:
-                page.is_full = True
-                return
+                return False
             page.outcomes.append(outcome)
             if not (events or source):
                 continue
@@ -103,6 +101,7 @@ class Drafts(Generic[S]):
                 record.seen = record.seen | {source[0]: heard}
             content = (stream, record.version, request.cause, record.correlation, source, tuple(events))
             entries.append(Entry(*content, salt, digest(salt, *content)))
+        return True
 
     def _decide_one(self, record: Record[S], request: Request, now: datetime) -> Decision:
         known = None if request.source is None else _known(record, request.source)

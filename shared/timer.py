@@ -151,7 +151,10 @@ class Timer:
         return 0.0 if left is None else max(0.0, -left)
 
     def due(self) -> int:
-        """Return how many streams' moment has come that were not let speak yet; who is held was."""
+        """Return how many streams' moment has come that were not let speak yet.
+
+        Who is held was, and counts only while he is tried again.
+        """
         now = to_micros(self._clock.now())
         late = (book for book in self._books() if book.wakes and book.wakes[0][0] <= now)
         return self._at_hand + sum(moment <= now for book in late for moment, _ in book.wakes)

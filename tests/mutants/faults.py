@@ -2158,8 +2158,8 @@ MUTANTS += [
     Mutant(
         "book: a page that is full is decided on",
         BOOK,
-        "                if page.is_full:\n                    break\n",
-        "",
+        "if not self._drafts.decide(page, records, part[n : n + DECIDED_AT_ONCE]):",
+        "if self._drafts.decide(page, records, part[n : n + DECIDED_AT_ONCE]) is None:",
         ("tests/component/test_book.py",),
     ),
     Mutant(
