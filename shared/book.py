@@ -157,7 +157,7 @@ class Book(Generic[S]):
         while True:
             await self._catch_up()
             try:
-                self._settle(await self._append([], self._clock.now()), ())
+                self._settle(await self._append([], self._clock.now()), {})
                 break
             except PageTakenError:
                 continue
@@ -176,20 +176,21 @@ class Book(Generic[S]):
                 return
 
     async def _fold(self, page: Page) -> None:
-        await self._load(dict.fromkeys(entry.stream for entry in page.entries))
+        streams = dict.fromkeys(entry.stream for entry in page.entries)
+        await self._load(streams)
         for entry in page.entries:
             record = self._records[entry.stream]
             if record.version < entry.version:
                 self._shape.fold(record, entry, page.number)
-        self._settle(page, dict.fromkeys(entry.stream for entry in page.entries))
+        self._settle(page, {stream: self._records[stream] for stream in streams})
 
-    def _settle(self, page: Page, streams: Iterable[str]) -> None:
+    def _settle(self, page: Page, changed: Mapping[str, Record[S]]) -> None:
         """Take a durable page as the book's head."""
         self.head, self.hash, self.at = page.number, page.hash, page.at
         self._keep(page)
-        for stream in streams:
+        for stream, record in changed.items():
             self._unwritten.setdefault(stream, page.number)
-            self._expect(self._records[stream])
+            self._expect(record)
         self.on_page(page)
 
     def _keep(self, page: Page) -> None:

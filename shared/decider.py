@@ -1,6 +1,6 @@
 """What a service brings to the shell: a pure rule; and what goes into it and comes out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -19,6 +19,8 @@ class Decider(Generic[S]):
     decide: Callable[[S, Any, datetime], Sequence[Fact] | Refusal]
     """Return the facts that a command makes true, none if it changes nothing; pure."""
     shape: Shape[S]
+    brief: Callable[[Fact], Hashable] = lambda _: None
+    """Return what a caller wants to know of a fact; to hold the facts of a whole burst slows it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Outcome(NamedTuple):
 
     result: str
     """applied, nothing, duplicate, refused, failed, dead_letter or parked (behind a dead letter)."""
-    facts: tuple[Fact, ...] = ()
+    briefs: tuple[Hashable, ...] = ()
+    """What the decider's ``brief`` tells of each fact that was decided."""
     refusal: Refusal | None = None
     error: Exception | None = None
     state: Any = None

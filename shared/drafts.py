@@ -112,7 +112,7 @@ class Drafts(Generic[S]):
             return self._replay(record, request, request.command, now)
         if isinstance(request.command, Erase):
             fact = request.command.fact
-            return Outcome("applied", (fact,)), self._take(record, [fact], request.cause, now), None
+            return Outcome("applied"), self._take(record, [fact], request.cause, now), None
         if record.parked and request.record is None:
             return Outcome("refused", refusal=PARKED, state=record.body), (), None
         if isinstance(request.command, Park):
@@ -130,7 +130,8 @@ class Drafts(Generic[S]):
                 return Outcome("failed", error=error, state=record.body), (), None
             return self._park(record, request, told(error), now)
         result = "applied" if events else "nothing"
-        return Outcome(result, tuple(decided), None, None, record.body), events, request.source
+        briefs = tuple(map(self._decider.brief, decided))
+        return Outcome(result, briefs, None, None, record.body), events, request.source
 
     def _park(
         self, record: Record[S], request: Request, reason: str, now: datetime, result: str = "dead_letter"
@@ -146,7 +147,7 @@ class Drafts(Generic[S]):
         key = letter.key_text if is_identifier(letter.key_text or "") else None
         value = request.record.value if request.is_ours else b""
         said = Event(f"{request.record.topic}-dlq", "dead-letter", key or request.stream, value, reason)
-        return Outcome(result, (letter,), state=record.body), [*events, said], None
+        return Outcome(result, state=record.body), [*events, said], None
 
     def _replay(self, record: Record[S], request: Request, replay: Replay, now: datetime) -> Decision:
         """Take the first dead letter out and apply it in the same entry; it stays first if it fails again."""
@@ -170,7 +171,7 @@ class Drafts(Generic[S]):
             events = self._take(record, [taken, *facts], again.cause if again else request.cause, now)
         except Exception as error:  # noqa: BLE001 the dead-letter edge again: the letter stays where it is
             return Outcome("failed", error=error, state=record.body), (), None
-        return Outcome("applied", facts, state=record.body), events, source
+        return Outcome("applied", state=record.body), events, source
 
     def _take(self, record: Record[S], facts: Sequence[Fact], cause: str, now: datetime) -> list[Event]:
         """Serialise facts and let them change the record, all or none."""

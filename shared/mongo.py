@@ -8,6 +8,8 @@ from inspect import isawaitable
 from types import MappingProxyType
 from typing import Any, Literal
 
+from bson import encode
+from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import (
@@ -71,7 +73,7 @@ class MongoStore:
         self.states = self.database["states"]
         self._marks = self.database["marks"]
         self._owners = self.database["owners"]
-        self._leaving: list[tuple[Page, asyncio.Future[None]]] = []
+        self._leaving: list[tuple[Page, RawBSONDocument, asyncio.Future[None]]] = []
         self._ways = WAYS
         self._inserting: set[asyncio.Task[None]] = set()
 
@@ -89,7 +91,7 @@ class MongoStore:
         Pages of several books that come together, or while others are being written, go in one command.
         """
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._leaving.append((page, place))
+        self._leaving.append((page, RawBSONDocument(encode(to_document(page))), place))
         if self._ways:
             self._ways -= 1
             task = asyncio.create_task(self._insert_leaving())
@@ -105,8 +107,8 @@ class MongoStore:
         try:
             while self._leaving:
                 taken, self._leaving = self._leaving[:PAGES_AT_ONCE], self._leaving[PAGES_AT_ONCE:]
-                ends = await self._insert_pages([page for page, _ in taken])
-                for (_, place), end in zip(taken, ends, strict=True):
+                ends = await self._insert_pages([(page, raw) for page, raw, _ in taken])
+                for (_, _, place), end in zip(taken, ends, strict=True):
                     if place.done():
                         continue
                     if end is None:
@@ -116,16 +118,16 @@ class MongoStore:
         finally:
             self._ways += 1
 
-    async def _insert_pages(self, pages: Sequence[Page]) -> list[Exception | None]:
+    async def _insert_pages(self, pages: Sequence[tuple[Page, RawBSONDocument]]) -> list[Exception | None]:
         """Insert pages durably and return for each what went wrong."""
         try:
             with _translated():
-                await self.pages.insert_many([to_document(page) for page in pages], ordered=False)
+                await self.pages.insert_many([raw for _, raw in pages], ordered=False)
         except BulkWriteError as error:
             if error.details["writeConcernErrors"]:
                 return [StoreUnavailableError(str(error.details["writeConcernErrors"]))] * len(pages)
             faults = {fault["index"]: fault for fault in error.details["writeErrors"]}
-            return [_fault_of(page, faults.get(n)) for n, page in enumerate(pages)]
+            return [_fault_of(page, faults.get(n)) for n, (page, _) in enumerate(pages)]
         except Exception as error:  # noqa: BLE001 each of those who wait for a page is told
             return [error] * len(pages)
         return [None] * len(pages)

@@ -195,8 +195,8 @@ MUTANTS = [
     Mutant(
         "who takes over trusts the states that were written",
         BOOK,
-        "self._settle(page, dict.fromkeys(entry.stream for entry in page.entries))",
-        "self._settle(page, ())",
+        "self._settle(page, {stream: self._records[stream] for stream in streams})",
+        "self._settle(page, {})",
         INSTANTS,
     ),
     Mutant(
@@ -392,7 +392,7 @@ MUTANTS = [
     Mutant(
         "no fence page at take-over",
         BOOK,
-        "self._settle(await self._append([], self._clock.now()), ())",
+        "self._settle(await self._append([], self._clock.now()), {})",
         "pass",
     ),
     Mutant("moments from before the fence are kept", DRAFTS, "request, max(at, page.since))", "request, at)"),
@@ -743,8 +743,8 @@ MUTANTS = [
     Mutant(
         "parking is applying",
         DRAFTS,
-        "return Outcome(result, (letter,), state=record.body), [*events, said], None",
-        "return Outcome(result, (letter,), state=record.body), [*events, said], request.source",
+        "return Outcome(result, state=record.body), [*events, said], None",
+        "return Outcome(result, state=record.body), [*events, said], request.source",
     ),
     Mutant(
         "a dead letter may be parked twice",

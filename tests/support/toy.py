@@ -103,7 +103,7 @@ def toy(
         wake_at=lambda state: min(state.rings, default=None),
         view=lambda state: {"count": state.count},
     )
-    return Decider(decide, shape)
+    return Decider(decide, shape, brief=lambda fact: fact)
 
 
 def on_a(envelope: Envelope, fact: Fact, _: Inbound) -> Request | None:

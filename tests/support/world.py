@@ -337,7 +337,7 @@ class Process:
             for one, outcome in zip(asked, outcomes, strict=True):
                 assert outcome.state.count >= durable, f"{one} was answered from a state of the past"
                 one.told = outcome.result
-                one.count = outcome.facts[0].count if outcome.facts else None  # type: ignore[attr-defined]
+                one.count = outcome.briefs[0].count if outcome.briefs else None  # type: ignore[attr-defined]
 
     async def _consume(self) -> None:
         """Read some records of several partitions, apply them, and commit: or not, as the case may be."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -22,6 +22,28 @@ from shared.reasons import told
 from shared.service import Service
 
 log = structlog.get_logger()
+
+
+class Spoken(NamedTuple):
+    """What is measured of a fact."""
+
+    type: str
+    planned_at: datetime
+    place: tuple[int, str] | None = None
+    """The level and the line of a rung."""
+
+
+def brief(fact: Fact) -> Spoken | None:
+    """Return what is measured of a fact; None if nothing is."""
+    match fact:
+        case DutyMissed():
+            return Spoken(fact.type, fact.due_at)
+        case EscalationRaised():
+            return Spoken(fact.type, fact.planned_at, (fact.level, fact.line))
+        case ReminderFired():
+            return Spoken(fact.type, fact.planned_at)
+        case _:
+            return None
 
 
 class Gate:
@@ -56,7 +78,7 @@ class Gate:
                     log.warning("watch_cannot_speak", duty=stream, reason=told(outcome.error))
                     failed.append(stream)
             spoken = zip((watches[stream] for stream in free), outcomes, strict=True)
-            self._measure(((watch, fact) for watch, one in spoken for fact in one.facts), book.number)
+            self._measure(((watch, one) for watch, said in spoken for one in said.briefs), book.number)
         waiting = [kind for kind in examples.keys() - speaking if self._is_due(examples[kind], now)]
         return [*failed, *(stream for kind in waiting for stream in alike[kind])]
 
@@ -87,22 +109,20 @@ class Gate:
         silences[book] = silence
         SILENT.labels(owner).set(max(silences.values()).total_seconds())
 
-    def _measure(self, spoken: Iterable[tuple[Watch, Fact]], book: int) -> None:
+    def _measure(self, spoken: Iterable[tuple[Watch, Spoken | None]], book: int) -> None:
         """Observe how late the decisions were, in real seconds; at a deadline thousands share a moment."""
         decided_at = real_now()
         moments: Counter[tuple[str, datetime, str | None]] = Counter()
         raised: Counter[tuple[int, str]] = Counter()
-        for watch, fact in spoken:
-            match fact:
-                case DutyMissed():
-                    moments[fact.type, fact.due_at, watch.owner] += 1
-                case EscalationRaised():
-                    raised[fact.level, fact.line] += 1
-                    moments[fact.type, fact.planned_at, watch.owner] += 1
-                case ReminderFired():
-                    moments[fact.type, watch.allowed_at(fact.planned_at), None] += 1
-                case _:
-                    pass
+        for watch, one in spoken:
+            if one is None:
+                continue
+            if one.place is not None:
+                raised[one.place] += 1
+            if one.type == ReminderFired.type:
+                moments[one.type, watch.allowed_at(one.planned_at), None] += 1
+            else:
+                moments[one.type, one.planned_at, watch.owner] += 1
         for place, count in raised.items():
             RAISED.labels(*place).inc(count)
         for (kind, planned_at, owner), count in moments.items():
