@@ -1,6 +1,6 @@
 """What a service brings to the shell: a pure rule; and what goes into it and comes out."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -19,7 +19,7 @@ class Decider(Generic[S]):
     decide: Callable[[S, Any, datetime], Sequence[Fact] | Refusal]
     """Return the facts that a command makes true, none if it changes nothing; pure."""
     shape: Shape[S]
-    brief: Callable[[Fact], Hashable] = lambda _: None
+    brief: Callable[[Fact], Any] = lambda _: None
     """Return what a caller wants to know of a fact; to hold the facts of a whole burst slows it down."""
 
 
@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 
     result: str
     """applied, nothing, duplicate, refused, failed, dead_letter or parked (behind a dead letter)."""
-    briefs: tuple[Hashable, ...] = ()
+    briefs: tuple[Any, ...] = ()
     """What the decider's ``brief`` tells of each fact that was decided."""
     refusal: Refusal | None = None
     error: Exception | None = None

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from inspect import isawaitable
+from itertools import accumulate
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bson import encode
 from bson.raw_bson import RawBSONDocument
@@ -31,8 +32,8 @@ THERE_ALREADY = {51002, 51003}
 """A role, a user of this name exists."""
 LOOKED_UP_AT_ONCE = 50
 """The embedded server compares each document that it finds with every value asked for: 200 cost it twice."""
-WAYS, PAGES_AT_ONCE = 4, 4
-"""Commands that insert pages side by side, and the most pages of one: each may hold megabytes."""
+WAYS, BYTES_AT_ONCE = 4, 1024 * 1024
+"""Commands that insert pages side by side, and how much of them one holds if it is more than a page."""
 Index = Sequence[tuple[str, int]]
 
 SAFE, CERTAIN = WriteConcern("majority", j=True), ReadConcern("majority")
@@ -62,6 +63,14 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
+class _Leaving(NamedTuple):
+    """A page on its way into the database, and who waits for it."""
+
+    page: Page
+    document: RawBSONDocument
+    place: asyncio.Future[None]
+
+
 class MongoStore:
     """``shared.store.Store`` on MongoDB's wire protocol: write concern majority with journal."""
 
@@ -73,7 +82,7 @@ class MongoStore:
         self.states = self.database["states"]
         self._marks = self.database["marks"]
         self._owners = self.database["owners"]
-        self._leaving: list[tuple[Page, RawBSONDocument, asyncio.Future[None]]] = []
+        self._leaving: list[_Leaving] = []
         self._ways = WAYS
         self._inserting: set[asyncio.Task[None]] = set()
 
@@ -91,7 +100,8 @@ class MongoStore:
         Pages of several books that come together, or while others are being written, go in one command.
         """
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._leaving.append((page, RawBSONDocument(encode(to_document(page))), place))
+        # Encoded while the page is in the processor's caches, and once.
+        self._leaving.append(_Leaving(page, RawBSONDocument(encode(to_document(page))), place))
         if self._ways:
             self._ways -= 1
             task = asyncio.create_task(self._insert_leaving())
@@ -100,34 +110,35 @@ class MongoStore:
         await place
 
     async def _insert_leaving(self) -> None:
-        """Insert the pages that are waiting, a few at a time, until there are none.
+        """Insert the pages that are waiting, those of a megabyte at a time, until there are none.
 
         It begins in the next turn of the event loop: who comes in this one comes along.
         """
         try:
             while self._leaving:
-                taken, self._leaving = self._leaving[:PAGES_AT_ONCE], self._leaving[PAGES_AT_ONCE:]
-                ends = await self._insert_pages([(page, raw) for page, raw, _ in taken])
-                for (_, _, place), end in zip(taken, ends, strict=True):
-                    if place.done():
+                sizes = accumulate(len(one.document.raw) for one in self._leaving)
+                many = max(1, sum(size <= BYTES_AT_ONCE for size in sizes))
+                taken, self._leaving = self._leaving[:many], self._leaving[many:]
+                for one, end in zip(taken, await self._insert_pages(taken), strict=True):
+                    if one.place.done():
                         continue
                     if end is None:
-                        place.set_result(None)
+                        one.place.set_result(None)
                     else:
-                        place.set_exception(end)
+                        one.place.set_exception(end)
         finally:
             self._ways += 1
 
-    async def _insert_pages(self, pages: Sequence[tuple[Page, RawBSONDocument]]) -> list[Exception | None]:
+    async def _insert_pages(self, pages: Sequence[_Leaving]) -> list[Exception | None]:
         """Insert pages durably and return for each what went wrong."""
         try:
             with _translated():
-                await self.pages.insert_many([raw for _, raw in pages], ordered=False)
+                await self.pages.insert_many([one.document for one in pages], ordered=False)
         except BulkWriteError as error:
             if error.details["writeConcernErrors"]:
                 return [StoreUnavailableError(str(error.details["writeConcernErrors"]))] * len(pages)
             faults = {fault["index"]: fault for fault in error.details["writeErrors"]}
-            return [_fault_of(page, faults.get(n)) for n, (page, _) in enumerate(pages)]
+            return [_fault_of(one.page, faults.get(n)) for n, one in enumerate(pages)]
         except Exception as error:  # noqa: BLE001 each of those who wait for a page is told
             return [error] * len(pages)
         return [None] * len(pages)

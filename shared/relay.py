@@ -103,11 +103,12 @@ class Relay:
         self._soon = soon.total_seconds()
         self._tell = tell
         self._is_pressed = is_pressed
+        self._fresh = asyncio.Event()
         self._untold = asyncio.Event()
         self._pressed_at: float | None = None
         self._lowering = {name: fact for name, fact in facts.items() if fact.lowered is not Fact.lowered}
         self._wake = asyncio.Event()
-        self._marked: dict[int, tuple[int, int]] = {}
+        self._marked: dict[int, tuple[int, int, str]] = {}
         self._marked_at = 0.0
         self._said_at = 0.0
         self._fresh_at: float | None = None
@@ -121,7 +122,7 @@ class Relay:
     def hurry(self) -> None:
         """Let the next Said come at once: the clock has jumped."""
         self._said_at = 0.0
-        self._wake.set()
+        self._fresh.set()
 
     async def run(self) -> None:
         """Relay until cancelled; a broker or a database that is away is tried again."""
@@ -129,11 +130,23 @@ class Relay:
             self._wake.clear()
             try:
                 if not await self.say_pages():
-                    await self._rest()
+                    await _until(self._wake, monotonic() + self._every)
                 elif all(book.head - book.said < PAGES_AT_ONCE for book in self._books()):
                     await asyncio.sleep(GATHERED)
             except (BrokerUnavailableError, StoreUnavailableError):
                 await asyncio.sleep(AGAIN_AFTER)
+
+    async def run_said(self) -> None:
+        """Mark what was said, and say it when all is, until cancelled; facts wait for neither."""
+        while True:
+            self._fresh.clear()
+            try:
+                await self.mark()
+                await self.say_said_if_due()
+            except (BrokerUnavailableError, StoreUnavailableError):
+                await asyncio.sleep(AGAIN_AFTER)
+            next_at = self._marked_at + MARKED_EVERY
+            await _until(self._fresh, min(next_at, self._said_next()) if self._is_all_said() else next_at)
 
     @property
     def is_telling(self) -> bool:
@@ -184,17 +197,14 @@ class Relay:
             await asyncio.sleep(AGAIN_AFTER)
         self._pressed_at = None
 
-    async def _rest(self) -> None:
-        await self.say_said_if_due()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.001, self._said_next() - monotonic())):
-                await self._wake.wait()
-
     async def say_said_if_due(self) -> None:
         """With nothing left to say, say that, if it is time."""
-        if monotonic() >= self._said_next():
+        if monotonic() >= self._said_next() and self._is_all_said():
             self._said_at, self._fresh_at = monotonic(), None
             await self.say_said()
+
+    def _is_all_said(self) -> bool:
+        return all(book.said == book.head for book in self._books())
 
     def _said_next(self) -> float:
         """Return when the next Said is due: every so often, and soon after the last page of a burst."""
@@ -208,11 +218,9 @@ class Relay:
         for book in list(self._books()):
             if book.incarnation != incarnation:
                 book.said, book.incarnation = 0, incarnation
-                self._marked.pop(book.number, None)
             if book.said < book.head:
                 work.append((book, await self._unsaid(book)))
         if not work:
-            await self._mark(force=False)
             return False
         await self._outlet.send(
             [
@@ -231,8 +239,8 @@ class Relay:
             if self._tell is None:
                 _note_told(book, book.said)
         self._untold.set()
+        self._fresh.set()
         self._fresh_at = monotonic()
-        await self._mark(force=False)
         return any(book.said < book.head for book, _ in work)
 
     def _versions(self, type_: str, newest: bytes) -> Iterable[bytes]:
@@ -254,19 +262,20 @@ class Relay:
             return [book.tail[n] for n in range(start, start + last - first + 1)]
         return await self._store.read_pages(book.number, range(first, last + 1))
 
-    async def _mark(self, *, force: bool) -> None:
+    async def mark(self, *, force: bool = False) -> None:
+        """Mark how far the books were said and told, if it is time or by *force*."""
         if not force and monotonic() - self._marked_at < MARKED_EVERY:
             return
         self._marked_at = monotonic()
-        done = {book: (book.said, book.told) for book in self._books()}
-        moved = {book: marks for book, marks in done.items() if self._marked.get(book.number) != marks}
+        done = {book.number: (book.said, book.told, book.incarnation) for book in self._books()}
+        moved = {number: marks for number, marks in done.items() if self._marked.get(number) != marks}
         await self._store.set_marks(
             {
-                book.number: {"said": said, "told": told, "incarnation": book.incarnation}
-                for book, (said, told) in moved.items()
+                number: {"said": said, "told": told, "incarnation": incarnation}
+                for number, (said, told, incarnation) in moved.items()
             }
         )
-        self._marked.update((book.number, marks) for book, marks in moved.items())
+        self._marked |= moved
 
     async def say_said(self) -> None:
         """Say through when everything that these books decided is out.
@@ -323,10 +332,17 @@ class Relay:
         """Say everything there is and mark it; for a stop. Who follows tells what a burst has left."""
         while await self.say_pages():
             pass
-        await self._mark(force=True)
+        await self.mark(force=True)
         while not self._is_pressed() and await self.tell_pages():
             pass
-        await self._mark(force=True)
+        await self.mark(force=True)
+
+
+async def _until(event: asyncio.Event, at: float) -> None:
+    """Wait for an event, until a moment at the latest."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.001, at - monotonic())):
+            await event.wait()
 
 
 def _note_told(book: Book[Any], number: int) -> None:

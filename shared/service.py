@@ -317,6 +317,7 @@ class Service(Generic[S]):
         """Yield what runs side by side until the process stops; the server first: it is never cancelled."""
         yield server.serve()
         yield self.relay.run()
+        yield self.relay.run_said()
         yield self.relay.run_telling()
         yield self._flush_often()
         yield self._tidy_often()

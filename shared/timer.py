@@ -1,6 +1,7 @@
 """Time in: one command for each stream whose moment has come, in batches, never early."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -43,6 +44,7 @@ class Timer:
         self._books, self._clock, self._wake = books, clock, wake
         self.held: dict[int, dict[str, float]] = {}
         """Per book the streams that are to be tried again, and when (real seconds)."""
+        self._hurries: Counter[int] = Counter()
         self._turns = 0
         self._stirred = asyncio.Event()
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -106,6 +108,7 @@ class Timer:
 
     async def _turn(self, book: Book[Any]) -> None:
         held, began = self.held.setdefault(book.number, {}), monotonic()
+        hurries = self._hurries[book.number]
         again = [stream for stream, at in held.items() if at <= began]
         due = await book.due(self._clock.now())
         streams = dict.fromkeys([*again, *due])
@@ -120,14 +123,14 @@ class Timer:
             raise
         finally:
             self._at_hand -= len(streams)
-        tried_at = monotonic()
+        is_hurried = self._hurries[book.number] != hurries
+        again_at = 0.0 if is_hurried else monotonic() + AGAIN_AFTER
         for stream in streams:
             if stream in waiting:
-                held[stream] = tried_at + AGAIN_AFTER if stream in held else 0.0
+                held[stream] = again_at
             else:
                 held.pop(stream, None)
-
-        if len(streams) >= DUE_AT_ONCE:
+        if is_hurried or len(streams) >= DUE_AT_ONCE:
             self._stirred.set()
         if len(waiting) < len(streams):
             took = round((monotonic() - began) * 1000, 2)
@@ -143,6 +146,7 @@ class Timer:
         for number, held in self.held.items():
             if books is None or number in books:
                 held.update(dict.fromkeys(held, 0.0))
+                self._hurries[number] += 1
         self._stirred.set()
 
     def behind(self) -> float:

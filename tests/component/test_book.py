@@ -99,7 +99,7 @@ async def test_a_page_holds_at_most_four_mebibytes_and_no_request_is_counted_twi
 
     written = await pages(store)
     assert [len(page.entries) for page in written] == [0, 20, 20, 10]
-    assert [outcome.briefs[0].count for outcome in outcomes] == list(range(1, 51))  # type: ignore[attr-defined]
+    assert [outcome.briefs[0].count for outcome in outcomes] == list(range(1, 51))
     assert (await book.peek("b:x")).count == 50
 
 
@@ -187,7 +187,7 @@ class TestDecidingInTurns:
 
         outcomes = await book.handle([a_request(n, cause=f"ask-{at}") for at, n in enumerate(numbers)])
 
-        assert [len(outcome.briefs[0].heard) for outcome in outcomes] == [9_000, 9_000, 100, 100]  # type: ignore[attr-defined]
+        assert [len(outcome.briefs[0].heard) for outcome in outcomes] == [9_000, 9_000, 100, 100]
         assert [len(page.entries) for page in await pages(store)] == [0, 1, 3]
 
 
@@ -355,7 +355,7 @@ async def test_a_writer_who_was_overtaken_folds_what_came_and_decides_anew() -> 
 
     (outcome,) = await old.handle([a_request(cause="by the old one")])
 
-    assert outcome.briefs[0].count == 2  # type: ignore[attr-defined]
+    assert outcome.briefs[0].count == 2
     assert [entry.cause for entry in await entries(MemoryStore(database))] == [
         "by the new one",
         "by the old one",

@@ -97,6 +97,7 @@ async def test_who_was_held_and_is_let_speak_presses_like_who_is_due() -> None:
     clock.moment += timedelta(minutes=1)
     await timer.turn(book)
     assert not timer.is_more_due_than(0)
+    timer.hurry()
     await timer.turn(book)
 
     assert pressed == [True, True]

@@ -1,8 +1,10 @@
 """When a relay says that it has said all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from shared import relay as relay_module
 from shared.relay import PAGES_AT_ONCE, Outbound, Relay, Work
 from shared.store import StoreUnavailableError
 from shared.tasks import end
-from shared.testing.memory import MemoryBroker, MemoryStore
+from shared.testing.memory import MemoryBroker, MemoryDatabase, MemoryStore
 from tests.support.eventually import eventually
 from tests.support.kit import a_book, a_relay, a_request
 
@@ -104,6 +106,104 @@ async def test_a_relay_that_is_a_long_way_behind_does_not_wait(monkeypatch: pyte
         await eventually(lambda: sum(sent) >= 3 * PAGES_AT_ONCE - 1)
 
 
+def said_by(broker: MemoryBroker) -> list[Envelope]:
+    """Return the envelopes of all Said."""
+    read = [Envelope.parse(record.value) for log in broker.logs.values() for record in log]
+    return [envelope for envelope in read if envelope.type == "b.said.v1"]
+
+
+class SlowStore(MemoryStore):
+    """Answers what a relay asks besides pages when it is told to."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__(database)
+        self.asked = ""
+        self._may_answer = asyncio.Event()
+
+    def is_asked(self, question: str) -> bool:
+        """Tell whether this is the question at hand."""
+        return self.asked == question
+
+    def answer(self) -> None:
+        """Let the question at hand be answered."""
+        self.asked = ""
+        self._may_answer.set()
+        self._may_answer = asyncio.Event()
+
+    async def taken(self, numbers: Mapping[int, int]) -> set[int]:  # type: ignore[explicit-override]
+        """Wait, and ask."""
+        self.asked = "taken"
+        await self._may_answer.wait()
+        return await super().taken(numbers)
+
+    async def set_marks(  # type: ignore[explicit-override]
+        self, marks: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        """Wait, and set them."""
+        self.asked = "set_marks"
+        await self._may_answer.wait()
+        await super().set_marks(marks)
+
+
+async def test_facts_wait_neither_for_marks_nor_for_the_look_before_said() -> None:
+    """Both ask the database, where pages and states come first."""
+    store, broker = MemoryStore(), MemoryBroker(1)
+    book = await a_book(store)
+    slow = SlowStore(store.database)
+    relay = a_relay(book, slow, broker)
+    running = [asyncio.ensure_future(job) for job in (relay.run(), relay.run_said())]
+    try:
+        for asked in ("set_marks", "taken"):
+            relay.hurry()
+            await eventually(partial(slow.is_asked, asked))
+            await book.handle([a_request(cause=f"while-{asked}")])
+            relay.nudge()
+            await eventually(lambda: book.said == book.head)
+            assert slow.asked == asked
+            slow.answer()
+    finally:
+        await end(running)
+
+
+async def test_said_comes_for_all_books_once_all_is_said_and_the_marks_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "MARKED_EVERY", 0.01)
+    store, broker = MemoryStore(), MemoryBroker(1)
+    books = [await a_book(store, number=number) for number in (0, 1)]
+    relay = a_relay(books[0], store, broker)
+    await relay.drain()
+    relay._books = lambda: books
+    await books[1].handle([a_request(cause="ask")])
+    await relay.say_said_if_due()
+    assert said_by(broker) == []
+
+    running = [asyncio.ensure_future(job) for job in (relay.run(), relay.run_said())]
+    try:
+        (said, *_) = await eventually(lambda: said_by(broker))
+        await eventually(lambda: all(relay._marked[book.number][0] == book.head for book in books))
+    finally:
+        await end(running)
+
+    assert said.data["books"] == [0, 1]
+    assert [(await store.marks(book.number))["said"] for book in books] == [book.head for book in books]
+
+
+async def test_a_broker_that_came_back_empty_is_marked_once_all_is_said_again() -> None:
+    """Else whoever goes on says all of it a third time."""
+    store, broker = MemoryStore(), MemoryBroker(1)
+    book = await a_book(store)
+    relay = a_relay(book, store, broker)
+    await book.handle([a_request(cause="ask")])
+    await relay.drain()
+
+    broker.lose_everything()
+    await relay.drain()
+
+    marks = await store.marks(book.number)
+    assert (marks["said"], marks["incarnation"]) == (book.head, broker.incarnation)
+
+
 class Teller:
     """Tells people of pages, unless the database is away."""
 
@@ -156,7 +256,7 @@ async def test_nobody_is_told_before_the_facts_are_out_or_twice_by_a_relay_that_
     await book.handle([a_request(cause="second")])
     while await relay.say_pages():
         pass
-    await relay._mark(force=True)
+    await relay.mark(force=True)
     said = broker.high_water("b", 0)
 
     heir = await a_book(store, actor="heir")

@@ -7,13 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from bson import encode
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from shared import ids
+from shared import mongo as mongo_module
 from shared.clock import Reading, from_micros, to_micros
-from shared.ledger import GENESIS, Entry, Event, Page, digest, seal
+from shared.ledger import GENESIS, Entry, Event, Page, digest, seal, to_document
 from shared.mongo import ClockDocument, MongoStore, connect, disconnect, insert_new
 from shared.store import PageTakenError, StoreUnavailableError
 from shared.testing.memory import MemoryStore
@@ -88,10 +90,12 @@ async def test_the_same_number_of_another_book_is_free(store: Any) -> None:
 async def test_pages_that_come_together_go_in_few_commands_and_only_whose_number_is_taken_fails(
     mongo: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    size = len(encode(to_document(a_page(1, actor="two"))))
+    monkeypatch.setattr(mongo_module, "BYTES_AT_ONCE", 5 * size)
     commands: list[int] = []
     insert = mongo._insert_pages
 
-    async def insert_pages(pages: Sequence[Page]) -> list[Exception | None]:
+    async def insert_pages(pages: Sequence[Any]) -> list[Exception | None]:
         commands.append(len(pages))
         return await insert(pages)
 
@@ -102,7 +106,7 @@ async def test_pages_that_come_together_go_in_few_commands_and_only_whose_number
     ends = await asyncio.gather(*map(mongo.insert_page, pages), return_exceptions=True)
 
     assert [type(end) for end in ends] == [type(None)] * 5 + [PageTakenError] + [type(None)] * 6
-    assert sorted(commands) == [1, 4, 4, 4]
+    assert sorted(commands) == [1, 2, 5, 5]
     for page in pages:
         (found,) = await mongo.read_pages(page.book, [1])
         assert found.actor == ("one" if page.book == 5 else "two")

@@ -185,8 +185,8 @@ MUTANTS = [
     Mutant(
         "pages are marked as said before they are",
         RELAY,
-        "        if not work:\n            await self._mark(force=False)\n            return False\n",
-        "        if not work:\n            await self._mark(force=False)\n            return False\n"
+        "        if not work:\n            return False\n",
+        "        if not work:\n            return False\n"
         "        for book, pages in work:\n"
         '            mark = {"said": pages[-1].number, "incarnation": incarnation}\n'
         "            await self._store.set_marks({book.number: mark})\n",
@@ -2076,17 +2076,52 @@ MUTANTS += [
         ("tests/component/test_timer.py",),
     ),
     Mutant(
+        "timer: what was heard during a try is forgotten",
+        TIMER,
+        "again_at = 0.0 if is_hurried else",
+        "again_at =",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "timer: what was heard during a try waits for the next look",
+        TIMER,
+        "if is_hurried or len(streams)",
+        "if len(streams)",
+        ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "said while pages leave",
+        RELAY,
+        "monotonic() >= self._said_next() and self._is_all_said()",
+        "monotonic() >= self._said_next()",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "a broker that came back empty is not marked",
+        RELAY,
+        "if self._marked.get(number) != marks}",
+        "if self._marked.get(number, (0, 0))[:2] != marks[:2]}",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "store: pages of any size go in one command",
+        "shared/mongo.py",
+        "size <= BYTES_AT_ONCE for size",
+        "size > 0 for size",
+        ("tests/integration/test_store.py",),
+    ),
+    Mutant(
         "timer: what is heard lets it nap on",
         TIMER,
-        "                held.update(dict.fromkeys(held, 0.0))\n        self._stirred.set()\n",
-        "                held.update(dict.fromkeys(held, 0.0))\n",
+        "                self._hurries[number] += 1\n        self._stirred.set()\n",
+        "                self._hurries[number] += 1\n",
         ("tests/component/test_timer.py",),
     ),
     Mutant(
         "timer: more than fits a page waits for the next look",
         TIMER,
-        "if len(streams) >= DUE_AT_ONCE:",
-        "if False:",
+        "if is_hurried or len(streams) >= DUE_AT_ONCE:",
+        "if is_hurried:",
         ("tests/component/test_timer.py",),
     ),
     Mutant(
@@ -2280,8 +2315,8 @@ MUTANTS += [
     Mutant(
         "store: a page taken fails those beside it",
         MONGO,
-        "_fault_of(page, faults.get(n))",
-        "_fault_of(page, next(iter(faults.values())))",
+        "_fault_of(one.page, faults.get(n))",
+        "_fault_of(one.page, next(iter(faults.values())))",
         ("tests/integration/test_store.py",),
     ),
     Mutant(
@@ -2308,7 +2343,7 @@ MUTANTS += [
     Mutant(
         "store: who has given up waiting holds up those behind",
         MONGO,
-        "                    if place.done():\n                        continue\n",
+        "                    if one.place.done():\n                        continue\n",
         "",
         ("tests/integration/test_store.py",),
     ),

@@ -124,7 +124,7 @@ class Replica:
         self.world.asked += [asked] if self.kind == "b" else []
         request = Request(asked.stream, Hear(cause, 0), cause)
         (outcome,) = await self.books[partition_of(f"a:{name}", PARTITIONS)].handle([request])
-        asked.told, asked.count = outcome.result, outcome.briefs[0].count  # type: ignore[attr-defined]
+        asked.told, asked.count = outcome.result, outcome.briefs[0].count
 
     async def hear(self, limit: int) -> dict[tuple[str, int], int]:
         self.fate.step = "hear"

@@ -88,22 +88,21 @@ class WatchedOutlet:
     """Notes the keys of what was meant for one incarnation of the broker and may reach the next one."""
 
     def __init__(self, process: "Process") -> None:
-        self._outlet = MemoryOutlet(process.world.broker, self._watch)
         self._process = process
         self._meant_for = ""
-        self._keys: set[str | None] = set()
-
-    async def _watch(self, name: str) -> None:
-        await self._process.pause(name)
-        if name == "send" and self._meant_for != self._process.world.broker.incarnation:
-            self._process.world.strays |= self._keys
 
     async def send(self, records: Any) -> None:
-        self._keys = {record.key for record in records}
-        await self._outlet.send(records)
+        world, meant_for = self._process.world, self._meant_for
+
+        async def watch(name: str) -> None:
+            await self._process.pause(name)
+            if name == "send" and meant_for != world.broker.incarnation:
+                world.strays |= {record.key for record in records}
+
+        await MemoryOutlet(world.broker, watch).send(records)
 
     async def incarnation(self) -> str:
-        self._meant_for = await self._outlet.incarnation()
+        self._meant_for = await MemoryOutlet(self._process.world.broker, self._process.pause).incarnation()
         return self._meant_for
 
 
@@ -187,7 +186,7 @@ class Process:
             heard=self.heard,
         )
         self.tasks: list[asyncio.Task[None]] = []
-        for task in (self._own, self._relay, self._tell, self._flush, self._time, self._refresh):
+        for task in (self._own, self._relay, self._said, self._tell, self._flush, self._time, self._refresh):
             self.spawn(task())
         for task in (self._call, self._call) if kind == "a" else (self._consume, self._listen):
             self.spawn(task())
@@ -256,8 +255,16 @@ class Process:
         while True:
             await self.pause("relay")
             try:
-                if not await self.relay.say_pages():
-                    await self.relay.say_said()
+                await self.relay.say_pages()
+            except (BrokerUnavailableError, StoreUnavailableError):
+                continue
+
+    async def _said(self) -> None:
+        while True:
+            await self.pause("said")
+            try:
+                await self.relay.mark(force=True)
+                await self.relay.say_said()
             except (BrokerUnavailableError, StoreUnavailableError):
                 continue
 
@@ -337,7 +344,7 @@ class Process:
             for one, outcome in zip(asked, outcomes, strict=True):
                 assert outcome.state.count >= durable, f"{one} was answered from a state of the past"
                 one.told = outcome.result
-                one.count = outcome.briefs[0].count if outcome.briefs else None  # type: ignore[attr-defined]
+                one.count = outcome.briefs[0].count if outcome.briefs else None
 
     async def _consume(self) -> None:
         """Read some records of several partitions, apply them, and commit: or not, as the case may be."""
