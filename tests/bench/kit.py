@@ -2,11 +2,11 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import typer
 from aiokafka import AIOKafkaProducer
@@ -24,19 +24,21 @@ from shared.clock import SystemClock, monotonic
 from shared.decider import Decider, Request
 from shared.ids import partition_of
 from shared.kafka import KafkaOutlet, make_topics
-from shared.ledger import to_document
+from shared.ledger import Page, to_document
 from shared.mongo import MongoStore, connect, disconnect
 from shared.relay import Relay
 from shared.service import tune
 from shared.state import Shape
+from shared.store import Document
+from shared.tasks import end
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE_SIZES = (1, 10, 250)
 PAGES_ASKED = 20
 """So many pages are asked for at once, as by a burst: one is decided while the one before is inserted."""
 VILLAGES = 10_000
-ROUNDS = 3
-"""The machine is noisy: the median ratio of so many rounds counts."""
+ROUNDS, TURNS = 5, 5
+"""The machine is noisy: the median ratio of so many rounds counts, each measured in so many turns."""
 
 
 def _fulfil(state: int, command: str, now: datetime) -> Sequence[Fact]:
@@ -58,6 +60,24 @@ Driver = Literal["motor", "pymongo"]
 DRIVERS: tuple[Driver, ...] = ("motor", "pymongo")
 
 
+class Rates(NamedTuple):
+    """Decisions per second."""
+
+    said: float
+    """By the kit, until all is on the topic."""
+    rested: float
+    """By the kit, until states and marks are written, too."""
+    inserted: float
+    """When the same pages are only inserted."""
+    sent: float
+    """When the same bytes are only sent, in full batches."""
+
+    @property
+    def ratio(self) -> float:
+        """Return the kit's share of the slower of the two."""
+        return self.said / min(self.inserted, self.sent)
+
+
 class Bench:
     """The two servers and what is measured on them."""
 
@@ -67,13 +87,19 @@ class Bench:
         self.address = address
         self.runs = 0
 
-    async def kit(self, decisions: int, size: int) -> tuple[float, float, MongoStore]:
-        """Return decisions per second until all is on the topic, and until all is at rest."""
+    async def rates(self, decisions: int, size: int) -> Rates:
+        """Decide for a while, then insert the same pages, then send the same bytes, in turns.
+
+        The machine's speed changes within seconds: so it changes for all three.
+        """
         self.runs += 1
         store = MongoStore(self.client, f"{self.driver}{self.runs}")
+        alone = MongoStore(self.client, f"{self.driver}{self.runs}alone")
         await store.make_indexes()
         outlet = KafkaOutlet(self.address)
         await outlet.start()
+        producer = AIOKafkaProducer(bootstrap_servers=self.address, acks="all", max_batch_size=512 * 1024)
+        await producer.start()
         book: Book[int] = Book(
             0,
             store=store,
@@ -95,53 +121,46 @@ class Bench:
             every=timedelta(seconds=1),
         )
         book.page_size = size
+        book.on_page = lambda _page: relay.nudge()
         await book.open()
         streams = [f"bench.{n:06d}@330305" for n in range(min(decisions, 5_000))]
         await book.handle([Request(stream, stream, "warm") for stream in streams])
         await relay.drain()
         asked = [streams[n % len(streams)] for n in range(decisions)]
         requests = [Request(stream, stream, "bench") for stream in asked]
-        began = monotonic()
-        book.on_page = lambda _page: relay.nudge()
+        kit = inserted = sent = 0.0
+        for first in range(0, decisions, decisions // TURNS):
+            head = book.head
+            kit += await _timed(self._decide(book, relay, requests[first : first + decisions // TURNS], size))
+            pages = await self._pages(store, range(head + 1, book.head + 1))
+            inserted += await _timed(self._insert(alone, list(map(to_document, pages))))
+            sent += await _timed(self._send(producer, pages))
+        rested = kit + await _timed(self._rest(book, relay))
+        await producer.stop()
+        await outlet.stop()
+        return Rates(*(decisions / seconds for seconds in (kit, rested, inserted, sent)))
+
+    async def _decide(self, book: Book[int], relay: Relay, requests: Sequence[Request], size: int) -> None:
         saying = asyncio.create_task(relay.run())
-        for first in range(0, decisions, size * PAGES_ASKED):
+        for first in range(0, len(requests), size * PAGES_ASKED):
             await book.handle(requests[first : first + size * PAGES_ASKED])
-        saying.cancel()
-        await asyncio.gather(saying, return_exceptions=True)
+        await end([saying])
         while await relay.say_pages():
             pass
-        said = decisions / (monotonic() - began)
+
+    async def _rest(self, book: Book[int], relay: Relay) -> None:
         await book.close()
         await relay.drain()
-        rested = decisions / (monotonic() - began)
-        await outlet.stop()
-        return said, rested, store
 
-    async def raw_insert(self, source: MongoStore, decisions: int, size: int) -> float:
-        """Return entries per second when the same pages are only inserted."""
-        numbers = range(
-            max(2, (await self._head(source)) - decisions // size + 1), await self._head(source) + 1
-        )
-        documents = [to_document(page) for page in await self._pages(source, numbers)]
-        target = MongoStore(self.client, f"{source.database.name}raw").pages
-        began = monotonic()
+    async def _insert(self, store: MongoStore, documents: Sequence[Document]) -> None:
         for document in documents:
-            await target.insert_one(document)
-        return sum(len(d["entries"]) for d in documents) / (monotonic() - began)
+            await store.pages.insert_one(document)
 
-    async def raw_send(self, source: MongoStore, decisions: int) -> float:
-        """Return records per second when the same bytes are only sent, in full batches."""
-        values = [
-            (event.key, event.value)
-            for page in await self._pages(source, range(2, await self._head(source) + 1))
-            for entry in page.entries
-            for event in entry.events
-        ][-decisions:]
-        producer = AIOKafkaProducer(bootstrap_servers=self.address, acks="all", max_batch_size=512 * 1024)
-        await producer.start()
-        began = monotonic()
+    async def _send(self, producer: AIOKafkaProducer, pages: Sequence[Page]) -> None:
         pending, builders = [], [producer.create_batch() for _ in range(PARTITIONS)]
-        for key, value in values:
+        for key, value in (
+            (event.key, event.value) for page in pages for entry in page.entries for event in entry.events
+        ):
             partition = partition_of(key, PARTITIONS)
             if builders[partition].append(timestamp=None, key=key.encode(), value=value) is None:
                 pending.append(await producer.send_batch(builders[partition], "reports", partition=partition))
@@ -150,18 +169,12 @@ class Bench:
         for partition, builder in enumerate(builders):
             pending.append(await producer.send_batch(builder, "reports", partition=partition))
         await asyncio.gather(*pending)
-        rate = len(values) / (monotonic() - began)
-        await producer.stop()
-        return rate
 
-    async def _head(self, store: MongoStore) -> int:
-        return int((await store.marks(0))["applied"])
-
-    async def _pages(self, store: MongoStore, numbers: range) -> list[Any]:
+    async def _pages(self, store: MongoStore, numbers: range) -> list[Page]:
         return [
-            p
+            page
             for n in range(numbers.start, numbers.stop, 64)
-            for p in await store.read_pages(0, range(n, min(n + 64, numbers.stop)))
+            for page in await store.read_pages(0, range(n, min(n + 64, numbers.stop)))
         ]
 
     async def opening(self, database: str) -> float:
@@ -208,6 +221,13 @@ class Bench:
             await book.handle([Request(wish.report, wish, "bench", wish.report) for wish in part])
 
 
+async def _timed(doing: Awaitable[None]) -> float:
+    """Return how many seconds it takes."""
+    began = monotonic()
+    await doing
+    return monotonic() - began
+
+
 def _village(n: int) -> OpenReport:
     return OpenReport(
         unit=f"3303{n:08d}",
@@ -250,12 +270,10 @@ async def _print(bench: Bench, driver: str, decisions: int) -> bool:
         count = {1: decisions // 100, 10: decisions // 20}.get(size, decisions)
         ratios = []
         for _ in range(ROUNDS if size == max(PAGE_SIZES) else 1):
-            said, rested, store = await bench.kit(count, size)
-            inserted = await bench.raw_insert(store, count, size)
-            sent = await bench.raw_send(store, count)
-            ratios.append(said / min(inserted, sent))
-            figures = "".join(f" {figure:>9,.0f}" for figure in (said, rested, inserted, sent))
-            typer.echo(f"{size:>8}{figures} {ratios[-1]:>10.2f}")
+            rates = await bench.rates(count, size)
+            ratios.append(rates.ratio)
+            figures = "".join(f" {figure:>9,.0f}" for figure in rates)
+            typer.echo(f"{size:>8}{figures} {rates.ratio:>10.2f}")
         holds = holds and (size != max(PAGE_SIZES) or median(ratios) >= 0.5)
     took = await bench.opening(f"villages-{driver}")
     typer.echo(
