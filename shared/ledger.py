@@ -10,7 +10,7 @@ MAX_ENTRIES = 1_000
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 GENESIS = b"\0" * 32
 _EMPTY = hashlib.sha256()
-"""A copy of it is made in a fifth of the time of a new one."""
+"""To hash an entry takes two thirds of the time if it begins with a copy of this."""
 ERASURE = "private.text-erased.v1"
 """The type of the fact that says which entries were erased, and what was left of each."""
 
