@@ -347,6 +347,17 @@ async def test_what_is_not_in_doubt_is_not_settled() -> None:
     assert book.head == 1
 
 
+async def test_a_state_that_is_not_written_yet_is_not_let_go_of_though_it_is_the_oldest_in_memory() -> None:
+    book = await a_book(MemoryStore(), distance=100, remembered=1)
+    await book.handle([a_request(name=name, cause=f"first-{name}") for name in "xyz"])
+    await book.flush()
+    await book.handle([a_request(cause="second")])
+
+    (outcome,) = await book.handle([a_request(cause="third")])
+
+    assert outcome.state.count == 3
+
+
 async def test_a_writer_who_was_overtaken_folds_what_came_and_decides_anew() -> None:
     database = MemoryDatabase()
     old = await a_book(MemoryStore(database), actor="old")

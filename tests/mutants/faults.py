@@ -244,7 +244,7 @@ MUTANTS = [
     Mutant(
         "a book that another replica writes is still held",
         "shared/timer.py",
-        "            self._forget_others({book.number for book in books})\n",
+        "                self._forget_others({book.number for book in books})\n",
         "",
         ("tests/component/test_timer.py",),
     ),
@@ -560,6 +560,7 @@ MUTANTS = [
         BOOK,
         "            if stream not in self._unwritten and (",
         "            if (",
+        ("tests/component/test_book.py",),
     ),
     Mutant("the appender never waits", BOOK, "if self.head - self.applied > self._distance:", "if False:"),
     Mutant(
