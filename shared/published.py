@@ -37,8 +37,6 @@ class Origin:
     """What the entry was remembered by; None if a request or the time caused it."""
     before: Callable[[Any, Fact], Sequence[Any]] = lambda _state, _fact: ()
     """The commands before a fact, or that it answers: decided again, they give private facts back."""
-    after: Sequence[Any] = ()
-    """The commands to be decided on the state after what the time or a request let it say, for the same."""
 
 
 class Published(Protocol):

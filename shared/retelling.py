@@ -130,13 +130,8 @@ class Retelling(Generic[S]):
             fact = self.decider.shape.read(said.envelope.type, said.envelope)
             draft, events = self._events(draft, first, self.origin.before(draft.body, fact))
             decided += events
-        entry = self._entry(
-            record, first.correlationid, self.origin.source_of(first), _merged(decided, group)
-        )
-        self._fold(draft := _copy(record), entry, record.page + 1, first.id)
-        _, after = self._events(draft, first, self.origin.after)
-        private = (event for event in after if event.topic is None)
-        return self._entry(record, entry.correlation, entry.source, (*entry.events, *private))
+        source = self.origin.source_of(first)
+        return self._entry(record, first.correlationid, source, _merged(decided, group))
 
     def _events(
         self, draft: Record[S], first: Envelope, commands: Iterable[Any]
@@ -189,13 +184,6 @@ def _is_first(group: Sequence[Fetched], groups: Iterable[Sequence[Fetched]]) -> 
         first.setdefault(fact.envelope.subject, fact.envelope.sequence)
     others = (fact.envelope for other in groups for fact in other)
     return all(one.sequence >= first.get(one.subject, 0) for one in others)
-
-
-def _copy(record: Record[S]) -> Record[S]:
-    """Return a copy of a record into which entries may be folded."""
-    copied = record.draft()
-    copied.sequences, copied.seen = record.sequences.copy(), record.seen.copy()
-    return copied
 
 
 def _without_words(entry: Entry) -> Entry:

@@ -129,9 +129,10 @@ class Bench:
         asked = [streams[n % len(streams)] for n in range(decisions)]
         requests = [Request(stream, stream, "bench") for stream in asked]
         kit = inserted = sent = 0.0
-        for first in range(0, decisions, decisions // TURNS):
+        turn = max(1, decisions // TURNS)
+        for first in range(0, decisions, turn):
             head = book.head
-            kit += await _timed(self._decide(book, relay, requests[first : first + decisions // TURNS], size))
+            kit += await _timed(self._decide(book, relay, requests[first : first + turn], size))
             pages = await self._pages(store, range(head + 1, book.head + 1))
             inserted += await _timed(self._insert(alone, list(map(to_document, pages))))
             sent += await _timed(self._send(producer, pages))

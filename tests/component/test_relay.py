@@ -11,6 +11,7 @@ import pytest
 from contracts.envelope import Envelope
 from shared import book as book_module
 from shared import relay as relay_module
+from shared.clock import monotonic
 from shared.relay import PAGES_AT_ONCE, Outbound, Relay, Work
 from shared.store import StoreUnavailableError
 from shared.tasks import end
@@ -187,6 +188,28 @@ async def test_said_comes_for_all_books_once_all_is_said_and_the_marks_as_well(
 
     assert said.data["books"] == [0, 1]
     assert [(await store.marks(book.number))["said"] for book in books] == [book.head for book in books]
+
+
+async def test_said_waits_neither_for_the_next_mark_nor_for_its_period_after_a_page_or_a_jump_of_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "MARKED_EVERY", 3_600.0)
+    store, broker = MemoryStore(), MemoryBroker(1)
+    book = await a_book(store)
+    relay = a_relay(book, store, broker)
+    relay._every = 3_600.0
+    relay._said_at = relay._marked_at = monotonic()
+    running = [asyncio.ensure_future(job) for job in (relay.run(), relay.run_said())]
+    try:
+        await eventually(lambda: book.said == book.head)
+        await eventually(lambda: len(said_by(broker)) == 1)
+        await book.handle([a_request(cause="ask")])
+        relay.nudge()
+        await eventually(lambda: len(said_by(broker)) == 2)
+        relay.hurry()
+        await eventually(lambda: len(said_by(broker)) == 3)
+    finally:
+        await end(running)
 
 
 async def test_a_broker_that_came_back_empty_is_marked_once_all_is_said_again() -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,9 +26,13 @@ from contracts.escalations import (
 from contracts.reminders import ReminderFired
 from contracts.topics import PARTITIONS
 from services.reminders.app import build
+from services.reminders.entrypoints import timer as timer_module
+from services.reminders.entrypoints.timer import Gate, brief
+from shared.clock import SystemClock
 from shared.ids import partition_of
 from shared.state import Inbound
 from tests.support.reminders import (
+    CALENDAR,
     DUE,
     MICROSECOND,
     OPENED_AT,
@@ -36,6 +41,8 @@ from tests.support.reminders import (
     a_duty,
     a_village,
     at,
+    given,
+    of,
 )
 from tests.support.running import Running
 
@@ -122,6 +129,24 @@ def measured() -> Counter[str]:
     for sample in samples:
         found[sample.labels.get("kind", "raised")] += int(sample.value)
     return found
+
+
+def test_a_reminder_planned_before_the_duty_was_heard_of_is_measured_from_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened_at = DUE - timedelta(days=3)
+    story = given(a_village()).opened(DUTY, opened_at)
+    [fired] = of(ReminderFired, story.wakes(opened_at).facts)
+    monkeypatch.setattr(timer_module, "real_now", lambda: opened_at + timedelta(seconds=2))
+    service: Any = SimpleNamespace(clock=SystemClock(), heard=None)
+    name, labels = "reminders_wakeup_lateness_seconds_sum", {"kind": ReminderFired.type}
+    gate = Gate(service, CALENDAR, timedelta(0))
+    before = REGISTRY.get_sample_value(name, labels) or 0.0
+
+    gate._measure([(story.watch, brief(fired))], 0)
+
+    assert fired.planned_at < opened_at
+    assert (REGISTRY.get_sample_value(name, labels) or 0.0) - before == pytest.approx(2.0)
 
 
 class TestAReportThatNobodyFiles:

@@ -1925,15 +1925,8 @@ MUTANTS += [
     Mutant(
         "retelling: what came before a fact is not decided again",
         RETELLING,
-        "            decided += events\n        entry",
-        "        entry",
-        RETOLD,
-    ),
-    Mutant(
-        "retelling: what follows is not planned again",
-        RETELLING,
-        "(*entry.events, *private)",
-        "entry.events",
+        "            decided += events\n        source",
+        "        source",
         RETOLD,
     ),
     Mutant(
@@ -2016,8 +2009,8 @@ MUTANTS += [
     Mutant(
         "restore: a wish is forgotten with the page that answered it",
         "shared/retelling.py",
-        "self.origin.source_of(first), _merged",
-        "None, _merged",
+        "source = self.origin.source_of(first)",
+        "source = None",
         RESTORE,
     ),
     Mutant(
@@ -2089,6 +2082,27 @@ MUTANTS += [
         "if is_hurried or len(streams)",
         "if len(streams)",
         ("tests/component/test_timer.py",),
+    ),
+    Mutant(
+        "said after a jump of the clock waits for its period",
+        RELAY,
+        "        self._said_at = 0.0\n        self._fresh.set()\n",
+        "        self._said_at = 0.0\n",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "said after a page waits for the next mark",
+        RELAY,
+        "        self._untold.set()\n        self._fresh.set()\n",
+        "        self._untold.set()\n",
+        ("tests/component/test_relay.py",),
+    ),
+    Mutant(
+        "a reminder is measured from when nobody could have spoken",
+        "services/reminders/entrypoints/timer.py",
+        "if one.type == ReminderFired.type:",
+        "if False:",
+        ("tests/component/test_reminders.py",),
     ),
     Mutant(
         "said while pages leave",

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.envelope import Fact
 from contracts.escalations import EscalationAcknowledged
-from services.reminders.domain.model import Acknowledge, Wake
+from services.reminders.domain.model import Acknowledge
 from services.reminders.entrypoints.http import book_of_duty
 from shared.published import Origin
 
@@ -25,6 +25,5 @@ ORIGIN = Origin(
     stream_of=lambda envelope: envelope.subject.partition(":")[2],
     book_of=book_of_duty,
     before=before,
-    after=[Wake()],
     lost=(LOST_EN, LOST_ZH),
 )
