@@ -1,8 +1,8 @@
 """Who speaks when a rung is due: the highest that has passed; where nobody sits, the next above at once."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from datetime import datetime
-from itertools import chain, count, takewhile
+from itertools import count, takewhile
 
 from contracts.duties import DutyOpened
 from contracts.envelope import Fact
@@ -26,31 +26,28 @@ def climb(watch: Watch, opened: DutyOpened, now: datetime, tree: Tree, workdays:
     def at(k: int) -> datetime:
         return rung_at(policy, k, opened.due_at, watch.delay, workdays)
 
-    known: dict[int, Called] = {}
-
     def called(k: int) -> Called:
-        if k not in known:
-            known[k] = _called(tree, opened.unit, rung(policy, k).roles, now)
-        return known[k]
+        return _called(tree, opened.unit, rung(policy, k).roles, now)
 
-    if at(first) > now:
-        return [WatchMoved(duty=opened.duty, next_at=at(first), delay=watch.delay)]
-    top = next(k for k in count(first) if at(k + 1) > now or not called(k))
-    above, below = takewhile(called, count(top)), range(top - 1, first - 1, -1)
-    tried: list[int] = []
-    for k in chain(above, below):
-        tried.append(k)
+    top, top_at = first, at(first)
+    if top_at > now:
+        return [WatchMoved(duty=opened.duty, next_at=top_at, delay=watch.delay)]
+    here, next_at = called(top), at(top + 1)
+    while here and next_at <= now:
+        top, top_at = top + 1, next_at
+        here, next_at = called(top), at(top + 1)
+    facts: list[Fact] = []
+    beyond = top
+    while here:
+        facts += _say(opened, beyond, here, top_at, range(first, top), next_at=next_at)
+        if _has_anyone(here):
+            return facts
+        beyond += 1
+        here, next_at = called(beyond), at(beyond + 1)
+    for k in range(top - 1, first - 1, -1):
+        facts += _say(opened, k, called(k), at(k), range(first, k), next_at=None)
         if _has_anyone(called(k)):
             break
-    silent = tuple(k for k in range(first, top) if k not in tried)
-    goes_on = bool(tried) and tried[-1] >= top and _has_anyone(called(tried[-1]))
-    next_at = at(tried[-1] + 1) if goes_on else None
-    facts = [
-        fact for k in tried for fact in _say(opened, k, called(k), at(min(k, top)), silent, next_at=next_at)
-    ]
-    if goes_on:
-        return facts
-    beyond = next(k for k in count(top) if not called(k))
     return [*facts, EscalationExhausted(duty=opened.duty, unit=opened.unit, rung=beyond - 1)]
 
 
@@ -78,8 +75,8 @@ def waits_like(watch: Watch) -> Hashable:
 
 
 def _called(tree: Tree, unit: str, roles: tuple[str, ...], now: datetime) -> Called:
-    seats = ((role, tree.seat(unit, role, now)) for role in roles)
-    return tuple((role, seat) for role, seat in seats if seat.unit is not None or seat.level == 0)
+    seats = [(role, tree.seat(unit, role, now)) for role in roles]
+    return tuple(one for one in seats if one[1].unit is not None or one[1].level == 0)
 
 
 def _has_anyone(called: Called) -> bool:
@@ -91,7 +88,7 @@ def _say(
     k: int,
     called: Called,
     planned_at: datetime,
-    superseded: tuple[int, ...],
+    superseded: Iterable[int],
     *,
     next_at: datetime | None,
 ) -> Iterator[Fact]:
@@ -122,6 +119,6 @@ def _say(
                 person=seat.person,
                 due_at=opened.due_at,
                 planned_at=planned_at,
-                superseded=superseded,
+                superseded=tuple(superseded),
                 next_at=next_at,
             )
