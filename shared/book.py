@@ -32,6 +32,8 @@ DUE_AT_ONCE = 1_000
 """Streams that are woken together; as many as fill a page."""
 DECIDED_AT_ONCE = 100
 """Requests: deciding holds the event loop, and what was decided before leaves in its turns between."""
+FORESEEN_AT_ONCE = 20
+"""Streams: a millisecond's work, which nothing that comes between waits for."""
 WINDOW = timedelta(minutes=10)
 WINDOW_LIMIT = 100_000
 """Moments of one book that are in memory besides those of states not written yet."""
@@ -125,8 +127,8 @@ class Book(Generic[S]):
         self._turn = asyncio.Lock()
         self._flushing = asyncio.Lock()
         self._wakes_until = 0
-        self._coming: deque[tuple[int, str]] = deque()
-        """The moments that the last look found and that were not prepared for yet, in order."""
+        self._coming: list[tuple[int, str]] = []
+        """A heap of the near moments that were not prepared for yet; entries may be out of date."""
         self._forgotten = 0
         """How often states were let go of."""
         self._next_wake: tuple[int, int | None] = (-1, None)
@@ -466,6 +468,7 @@ class Book(Generic[S]):
         wake_at = None if record.parked else self._shape.wake_at(record.body)
         if wake_at is not None and wake_at <= self._wakes_until:
             heapq.heappush(self.wakes, (wake_at, record.stream))
+            heapq.heappush(self._coming, (wake_at, record.stream))
 
     async def due(self, now: datetime) -> list[str]:
         """Return streams whose moment has come, the earliest first, a page of them at most.
@@ -500,11 +503,27 @@ class Book(Generic[S]):
         return bool(self.wakes) and self.wakes[0][0] <= micros
 
     async def prepare(self, until: datetime) -> None:
-        """Bring states that wake up to a moment into memory before it comes, as many as may stay there."""
+        """Bring states that wake up to a moment into memory before it comes, as many as may stay there.
+
+        What they will say is decided ahead, unless something is due already.
+        """
         micros, near = to_micros(until), list[str]()
         while self._coming and self._coming[0][0] <= micros:
-            near.append(self._coming.popleft()[1])
-        await self._bring(near[: self._remembered])
+            near.append(heapq.heappop(self._coming)[1])
+        near = near[: self._remembered]
+        await self._bring(near)
+        for n in range(0, len(near), FORESEEN_AT_ONCE):
+            if self._is_any_due(to_micros(self._clock.now())):
+                return
+            for stream in near[n : n + FORESEEN_AT_ONCE]:
+                self._foresee(stream, micros)
+            await asyncio.sleep(0)
+
+    def _foresee(self, stream: str, until: int) -> None:
+        """Decide ahead what a stream says at its moment, if that comes soon."""
+        record = self._records.get(stream)
+        if record is not None and (self._shape.wake_at(record.body) or FAR) <= until:
+            self._drafts.foresee(record)
 
     async def _bring(self, streams: Sequence[str]) -> None:
         """Bring stored states into memory while others are decided.
@@ -533,13 +552,13 @@ class Book(Generic[S]):
         Of these the database still has the moments before; they are passed over when they come up.
         """
         limit = WINDOW_LIMIT + len(self._unwritten)
-        self._wakes_until, self.wakes = until, []
+        self._wakes_until, self.wakes, self._coming = until, [], []
         for stream in self._unwritten:
             self._expect(self._records[stream])
         stored = await self._store.waking(self.number, until, limit)
-        self._coming = deque(stored)
         for row in stored:
             heapq.heappush(self.wakes, row)
+            heapq.heappush(self._coming, row)
         if len(stored) == limit:
             self._wakes_until = stored[-1][0]
 

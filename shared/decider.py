@@ -21,6 +21,8 @@ class Decider(Generic[S]):
     shape: Shape[S]
     brief: Callable[[Fact], Any] = lambda _: None
     """Return what a caller wants to know of a fact; to hold the facts of a whole burst slows it down."""
+    ahead: Callable[[str, S], "Ahead | None"] | None = None
+    """Return what a stream of this state will be asked at its moment; None if that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,15 @@ class Request(NamedTuple):
     """The record it came from, so that it can be parked."""
     is_ours: bool = False
     """The record is a fact that a service of ours has said: as a dead letter, a topic may carry it again."""
+
+
+class Ahead(NamedTuple):
+    """What a stream will be asked at its moment, and what it comes to if nothing changes before."""
+
+    request: Request
+    facts: Sequence[Fact]
+    holds: Callable[[datetime], bool]
+    """Tell whether *decide* would return the same facts at this moment, on the same state."""
 
 
 class Outcome(NamedTuple):

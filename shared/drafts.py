@@ -1,11 +1,11 @@
 """Deciding: requests in, drafts and entries out; nothing is read or written here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from contracts.envelope import MAX_FACT_BYTES, Fact, encode
+from contracts.envelope import MAX_FACT_BYTES, Fact, around_time, written
 from contracts.personal import is_identifier
 from shared import ids
 from shared.decider import Decider, Erase, Outcome, Park, Refusal, Replay, Request
@@ -14,6 +14,9 @@ from shared.reasons import told
 from shared.state import NOTHING_SEEN, DeadLetter, DeadLetterReplayed, Record
 
 S = TypeVar("S")
+
+
+LONGEST_TIME = len('"2026-01-01T00:00:00.000001Z"')
 
 
 class FactTooLargeError(Exception):
@@ -33,6 +36,29 @@ PARKED = Refusal(
 
 Decision = tuple[Outcome, Sequence[Event], tuple[str, int] | None]
 """What one request comes to: the answer, the events of its entry, and what is remembered by it."""
+
+
+class _Unsaid(NamedTuple):
+    """An event whose time is not known yet."""
+
+    topic: str | None
+    type: str
+    key: str
+    before: bytes
+    behind: bytes
+
+    def said(self, time: bytes) -> Event:
+        return Event(self.topic, self.type, self.key, self.before + time + self.behind)
+
+
+class _Foreseen(NamedTuple):
+    """A decision that lacks nothing but its time."""
+
+    request: Request
+    holds: Callable[[datetime], bool]
+    after: Record[Any]
+    outcome: Outcome
+    unsaid: Sequence[_Unsaid]
 
 
 def _is_applied(record: Record[Any], source: tuple[str, int] | None) -> bool:
@@ -84,8 +110,15 @@ class Drafts(Generic[S]):
         drafts, entries = page.drafts, page.entries
         for (request, at), salt in zip(part, ids.salts(len(part)), strict=True):
             stream = request.stream
-            record = (drafts.get(stream) or records[stream]).draft()
-            outcome, events, source = self._decide_one(record, request, max(at, page.since))
+            before, moment = drafts.get(stream) or records[stream], max(at, page.since)
+            if (foreseen := self._still_holds(before, request, moment)) is not None:
+                # It is used once: should the page be lost, all is decided anew.
+                before.foreseen, record, outcome, source = None, foreseen.after, foreseen.outcome, None
+                time = written(moment)
+                events: Sequence[Event] = [one.said(time) for one in foreseen.unsaid]
+            else:
+                record = before.draft()
+                outcome, events, source = self._decide_one(record, request, moment)
             weight = weigh(events)
             if page.size + weight > MAX_PAGE_BYTES and entries:
                 return False
@@ -103,6 +136,38 @@ class Drafts(Generic[S]):
             entries.append(Entry(*content, salt, digest(salt, *content)))
         return True
 
+    def foresee(self, record: Record[S]) -> None:
+        """Decide ahead what a stream will be asked, if its decider can tell; it counts if nothing changes.
+
+        What cannot be decided now is left to its moment, where it fails as it must.
+        """
+        if self._decider.ahead is None or record.parked:
+            return
+        after = record.draft()
+        try:
+            ahead = self._decider.ahead(record.stream, record.body)
+            if ahead is None or not ahead.facts:
+                return
+            request = ahead.request
+            after.correlation = record.correlation or request.correlation or request.stream
+            unsaid = self._take(after, ahead.facts, request.cause)
+            briefs = tuple(map(self._decider.brief, ahead.facts))
+        except Exception:  # noqa: BLE001 as said above
+            return
+        outcome = Outcome("applied", briefs, None, None, after.body)
+        record.foreseen = _Foreseen(request, ahead.holds, after, outcome, unsaid)
+
+    @staticmethod
+    def _still_holds(record: Record[S], request: Request, now: datetime) -> _Foreseen | None:
+        """Return what was decided ahead on this very state, if it was of this request and still holds."""
+        foreseen: _Foreseen | None = record.foreseen
+        if foreseen is None or foreseen.request != request:
+            return None
+        try:
+            return foreseen if foreseen.holds(now) else None
+        except Exception:  # noqa: BLE001 it is decided anew, and fails there if it must
+            return None
+
     def _decide_one(self, record: Record[S], request: Request, now: datetime) -> Decision:
         known = None if request.source is None else _known(record, request.source)
         if known is not None:
@@ -112,7 +177,7 @@ class Drafts(Generic[S]):
             return self._replay(record, request, request.command, now)
         if isinstance(request.command, Erase):
             fact = request.command.fact
-            return Outcome("applied"), self._take(record, [fact], request.cause, now), None
+            return Outcome("applied"), self._say(record, [fact], request.cause, now), None
         if record.parked and request.record is None:
             return Outcome("refused", refusal=PARKED, state=record.body), (), None
         if isinstance(request.command, Park):
@@ -124,7 +189,7 @@ class Drafts(Generic[S]):
             if isinstance(decided, Refusal):
                 source = request.source if request.record is not None else None
                 return Outcome("refused", refusal=decided, state=record.body), (), source
-            events = self._take(record, decided, request.cause, now)
+            events = self._say(record, decided, request.cause, now)
         except Exception as error:  # noqa: BLE001 the dead-letter edge: one bad request harms no other
             if request.record is None:
                 return Outcome("failed", error=error, state=record.body), (), None
@@ -143,7 +208,7 @@ class Drafts(Generic[S]):
         if request.record is None:
             raise TypeError("only a record can be parked")
         letter = DeadLetter.of(request.stream, request.record, reason, request.source)
-        events = self._take(record, [letter], request.cause, now)
+        events = self._say(record, [letter], request.cause, now)
         key = letter.key_text if is_identifier(letter.key_text or "") else None
         value = request.record.value if request.is_ours else b""
         said = Event(f"{request.record.topic}-dlq", "dead-letter", key or request.stream, value, reason)
@@ -168,32 +233,38 @@ class Drafts(Generic[S]):
                     decided = self._decider.decide(record.body, again.command, now)
             facts = () if isinstance(decided, Refusal) else tuple(decided)
             taken = DeadLetterReplayed(stream=request.stream, origin=letter.origin)
-            events = self._take(record, [taken, *facts], again.cause if again else request.cause, now)
+            events = self._say(record, [taken, *facts], again.cause if again else request.cause, now)
         except Exception as error:  # noqa: BLE001 the dead-letter edge again: the letter stays where it is
             return Outcome("failed", error=error, state=record.body), (), None
         return Outcome("applied", state=record.body), events, source
 
-    def _take(self, record: Record[S], facts: Sequence[Fact], cause: str, now: datetime) -> list[Event]:
+    def _say(self, record: Record[S], facts: Sequence[Fact], cause: str, now: datetime) -> list[Event]:
         """Serialise facts and let them change the record, all or none."""
-        events: list[Event] = []
         sequences, body, parked = record.sequences, record.body, record.parked
-        record.sequences = sequences.copy()
         try:
-            for fact in facts:
-                key = fact.subject
-                value = encode(
-                    fact,
-                    source=self._source,
-                    sequence=record.sequences.get(key, 0) + 1,
-                    time=now,
-                    correlation=record.correlation,
-                    cause=cause,
-                )
-                if len(value) > MAX_FACT_BYTES and not isinstance(fact, DeadLetter):
-                    raise FactTooLargeError(f"{fact.type}: {len(value)} bytes")
-                events.append(Event(fact.topic, fact.type, key, value))
-                self._shape.take(record, key, fact)
+            unsaid = self._take(record, facts, cause)
         except BaseException:
             record.sequences, record.body, record.parked = sequences, body, parked
             raise
-        return events
+        time = written(now)
+        return [one.said(time) for one in unsaid]
+
+    def _take(self, record: Record[S], facts: Sequence[Fact], cause: str) -> list[_Unsaid]:
+        """Serialise facts but for the time, and let them change the record."""
+        unsaid: list[_Unsaid] = []
+        record.sequences = record.sequences.copy()
+        for fact in facts:
+            key = fact.subject
+            before, behind = around_time(
+                fact,
+                source=self._source,
+                sequence=record.sequences.get(key, 0) + 1,
+                correlation=record.correlation,
+                cause=cause,
+            )
+            size = len(before) + LONGEST_TIME + len(behind)
+            if size > MAX_FACT_BYTES and not isinstance(fact, DeadLetter):
+                raise FactTooLargeError(f"{fact.type}: {size} bytes")
+            unsaid.append(_Unsaid(fact.topic, fact.type, key, before, behind))
+            self._shape.take(record, key, fact)
+        return unsaid

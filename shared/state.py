@@ -125,6 +125,8 @@ class Record(Generic[S]):
     parked: tuple[DeadLetter, ...] = ()
     is_stored: bool = False
     """Whether the database is known to hold a state of the stream, though an older one."""
+    foreseen: Any = None
+    """What was decided ahead on this very state; it goes when the state does."""
 
     def draft(self) -> "Record[S]":
         """Return a copy to decide on; who changes a mapping of it puts a new one there."""
@@ -161,7 +163,7 @@ class Shape(Generic[S]):
 
     def fold(self, record: Record[S], entry: Entry, page: int) -> None:
         """Take an entry of the ledger into a record; the only way a stored page changes a state."""
-        record.page, record.version = page, entry.version
+        record.page, record.version, record.foreseen = page, entry.version, None
         record.correlation = record.correlation or entry.correlation
         if entry.source is not None:
             subject, sequence = entry.source

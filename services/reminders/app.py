@@ -13,7 +13,7 @@ from services.reminders.domain.evolve import evolve, wake_at
 from services.reminders.domain.model import FACTS, Watch
 from services.reminders.entrypoints.http import routes
 from services.reminders.entrypoints.origin import ORIGIN
-from services.reminders.entrypoints.timer import Gate, brief
+from services.reminders.entrypoints.timer import Gate, ahead, brief
 from services.reminders.entrypoints.topics import on_duty_event, watch_of
 from services.reminders.settings import RemindersSettings
 from shared.clock import to_micros
@@ -40,7 +40,12 @@ def build(service: Service[Any]) -> Plan[Any]:
     calendar, notices = Calendar(), NoticeList(service)
     return Plan(
         name="reminders",
-        decider=Decider(partial(decide, tree=service.tree, workdays=calendar), SHAPE, brief),
+        decider=Decider(
+            partial(decide, tree=service.tree, workdays=calendar),
+            SHAPE,
+            brief,
+            partial(ahead, tree=service.tree, workdays=calendar),
+        ),
         says=("reminders", "escalations"),
         hears={"duties": on_duty_event},
         stream_of=watch_of,

@@ -12,12 +12,12 @@ import stamina
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.envelope import MAX_FACT_BYTES
+from contracts.envelope import MAX_FACT_BYTES, Envelope
 from shared import book as book_module
 from shared import drafts as drafts_module
 from shared.book import DUE_AT_ONCE, Book, BookLostError
 from shared.clock import to_micros
-from shared.decider import Decider, Request
+from shared.decider import Ahead, Decider, Park, Request
 from shared.drafts import FactTooLargeError
 from shared.ledger import Page
 from shared.state import NOTHING_SEEN
@@ -27,7 +27,7 @@ from shared.testing.memory import MemoryDatabase, MemoryStore
 from shared.timer import Timer
 from tests.support.eventually import eventually
 from tests.support.kit import NOON, HandClock, a_book, a_record, a_request, an_intake, entries, pages
-from tests.support.toy import Chimed, Hear, Noted, Ring, toy
+from tests.support.toy import Chimed, Hear, Noted, Ring, Toy, ring_of, toy
 
 
 class Looked(MemoryStore):
@@ -855,3 +855,162 @@ class TestManyAtOneMoment:
         await book.due(clock.now())
 
         assert await book.peek("b:x00000") == before
+
+
+class TestForeseen:
+    """What streams say at their moment, decided ahead."""
+
+    async def _book(self, *, rings_in: Sequence[int] = (10,), **options: Any) -> tuple[Book[Any], HandClock]:
+        """Return a book that has prepared for a stream which rings so many microseconds after noon."""
+        database, clock = MemoryDatabase(), HandClock()
+        first = await a_book(MemoryStore(database), clock=clock)
+        await first.handle([a_request(name="x", cause=f"ask-{n}", rings_in=n) for n in rings_in])
+        await first.close()
+        book = await a_book(MemoryStore(database), clock=clock, actor="heir", **options)
+        assert await book.due(clock.now()) == []
+        await book.prepare(NOON + timedelta(seconds=1))
+        return book, clock
+
+    async def _rung(self, book: Book[Any], clock: HandClock, micros: int) -> list[Any]:
+        """Return what the stream says when it is asked so many microseconds after noon."""
+        clock.moment = NOON + timedelta(microseconds=micros)
+        (outcome,) = await book.handle([ring_of("b:x")])
+        assert outcome.error is None
+        return [(fact.count, fact.rings_at - to_micros(NOON)) for fact in outcome.briefs]
+
+    async def test_the_rule_is_asked_before_the_moment_and_not_again(self) -> None:
+        asked: list[object] = []
+        book, clock = await self._book(decider=listened(asked))
+        assert asked == []
+
+        assert await self._rung(book, clock, 13) == [(2, 10)]
+        assert asked == []
+
+    async def test_it_lies_in_the_ledger_as_if_it_had_been_decided_at_its_moment(self) -> None:
+        written = []
+        for is_ahead in (True, False):
+            book, clock = await self._book()
+            if not is_ahead:
+                book._records["b:x"].foreseen = None
+            await self._rung(book, clock, 13)
+            (entry,) = book.tail[-1].entries
+            written.append((entry[:6], await book.peek("b:x"), book._records["b:x"]))
+        assert written[0] == written[1]
+        (event,) = written[0][0][5]
+        assert Envelope.parse(event.value).time == NOON + timedelta(microseconds=13)
+
+    async def test_who_asks_before_the_moment_hears_nothing(self) -> None:
+        book, clock = await self._book()
+
+        assert await self._rung(book, clock, 9) == []
+        assert await self._rung(book, clock, 10) == [(2, 10)]
+
+    async def test_who_comes_when_more_has_come_due_hears_all(self) -> None:
+        book, clock = await self._book(rings_in=(10, 12))
+
+        assert await self._rung(book, clock, 12) == [(3, 10), (4, 12)]
+
+    async def test_what_changes_meanwhile_counts(self) -> None:
+        book, clock = await self._book()
+        await book.handle([a_request(name="x", cause="more")])
+
+        assert await self._rung(book, clock, 13) == [(3, 10)]
+
+    async def test_what_another_writer_has_changed_counts(self) -> None:
+        book, clock = await self._book()
+        other = await a_book(MemoryStore(book._store.database), clock=clock, actor="other")  # type: ignore[attr-defined]
+        await other.handle([a_request(name="x", cause="more")])
+
+        assert await self._rung(book, clock, 13) == [(3, 10)]
+        assert (await book.peek("b:x")).count == 3
+
+    async def test_what_was_decided_on_a_page_that_is_lost_is_decided_anew(self) -> None:
+        book, clock = await self._book()
+        other = await a_book(MemoryStore(book._store.database), clock=clock, actor="other")  # type: ignore[attr-defined]
+        await other.handle([a_request(name="y", cause="more")])
+
+        assert await self._rung(book, clock, 13) == [(2, 10)]
+        assert [entry.version for page in book.tail for entry in page.entries if entry.stream == "b:x"] == [2]
+
+    async def test_another_wish_is_none_that_was_foreseen(self) -> None:
+        book, clock = await self._book()
+        clock.moment = NOON + timedelta(microseconds=13)
+
+        await book.handle([Request("b:x", Ring(), "somebody")])
+        (entry,) = book.tail[-1].entries
+        assert entry.cause == "somebody"
+
+    async def test_who_rings_twice_in_one_page_says_each_moment_once(self) -> None:
+        book, clock = await self._book()
+        clock.moment = NOON + timedelta(microseconds=13)
+
+        outcomes = await book.handle([ring_of("b:x"), ring_of("b:x")])
+        assert [outcome.result for outcome in outcomes] == ["applied", "nothing"]
+
+    @pytest.mark.parametrize("is_asked", [True, False])
+    async def test_what_cannot_be_told_ahead_is_decided_at_its_moment(self, *, is_asked: bool) -> None:
+        def fails(*_: object) -> Any:
+            raise ArithmeticError
+
+        def told(stream: str, _: Toy) -> Ahead:
+            fact = Chimed(name="x", count=0, heard="ring", rings_at=to_micros(NOON) + 10)
+            return Ahead(ring_of(stream), [fact], fails)
+
+        rule = toy(Noted, Chimed)
+        book, clock = await self._book(decider=replace(rule, ahead=told if is_asked else fails))
+
+        assert await self._rung(book, clock, 13) == [(2, 10)]
+
+    async def test_a_fact_that_is_too_large_fails_at_its_moment(self) -> None:
+        def told(stream: str, _: Toy) -> Ahead:
+            fact = Chimed(name="x", count=0, heard="x" * MAX_FACT_BYTES, rings_at=to_micros(NOON) + 10)
+            return Ahead(ring_of(stream), [fact], lambda _: True)
+
+        book, clock = await self._book(decider=replace(toy(Noted, Chimed), ahead=told))
+
+        assert await self._rung(book, clock, 13) == [(2, 10)]
+
+    async def test_a_stream_with_dead_letters_is_foreseen_to_say_nothing(self) -> None:
+        book, _ = await self._book(rings_in=())
+        await book.handle([a_request(name="x", cause="ask", rings_in=10)])
+        parking = Request("b:x", Park("broken"), "r", source=("s", 1), record=a_record(1))
+        await book.handle([parking])
+        book._drafts.foresee(book._records["b:x"])
+
+        assert book._records["b:x"].foreseen is None
+
+    async def test_nothing_is_told_ahead_of_a_moment_that_is_far_nor_while_something_is_due(self) -> None:
+        told: list[str] = []
+        rule = toy(Noted, Chimed)
+        assert rule.ahead is not None
+        listening = replace(rule, ahead=lambda stream, state: told.append(stream))
+        book, clock = await self._book(decider=listening)
+        assert told == ["b:x"]
+        await book.handle([a_request(name="far", cause="a", rings_in=2_000_000)])
+        await book.handle([a_request(name="near", cause="b", rings_in=900_000)])
+
+        await book.prepare(NOON + timedelta(seconds=1))
+        assert told == ["b:x", "b:near"]
+        await book.handle([a_request(name="next", cause="c", rings_in=950_000)])
+        clock.moment = NOON + timedelta(microseconds=10)
+        await book.prepare(NOON + timedelta(seconds=1))
+        assert told == ["b:x", "b:near"]
+
+    async def test_whose_moment_has_moved_is_not_told_ahead(self) -> None:
+        book, _ = await self._book(rings_in=())
+        await book.handle([a_request(name="x", cause="a", rings_in=10)])
+        book._records["b:x"].body = replace(book._records["b:x"].body, rings=(to_micros(NOON) + 10**9,))
+
+        await book.prepare(NOON + timedelta(seconds=1))
+        assert book._records["b:x"].foreseen is None
+
+
+def listened(asked: list[object]) -> Decider[Any]:
+    """Return the toy, which notes what its rule is asked when it is asked by a book."""
+    rule = toy(Noted, Chimed)
+
+    def decide(state: Toy, command: Any, now: Any) -> Any:
+        asked.append(command)
+        return rule.decide(state, command, now)
+
+    return replace(rule, decide=decide)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from contracts.directory import UnitMoved
+from contracts.directory import TenureStarted, UnitMoved
 from contracts.duties import DutyFulfilled, DutyOpened, DutyWaived
 from contracts.escalations import (
     DutyMissed,
@@ -79,6 +79,33 @@ async def missed(tmp_path: Path, made: Places | None = None) -> Running:
     running = await reminders(tmp_path, made)
     await running.until(VERDICT)
     return running
+
+
+async def test_what_it_says_at_a_moment_is_decided_before(tmp_path: Path) -> None:
+    running = await reminders(tmp_path)
+    await running.until(VERDICT - MICROSECOND)
+    (book,) = (book for book in running.service.opened() if book._records)
+    await book.prepare(VERDICT)
+
+    foreseen = book._records[DUTY.duty].foreseen
+    await running.until(VERDICT)
+    assert foreseen is not None
+    assert foreseen.after.body == await book.peek(DUTY.duty)
+    assert foreseen.after is book._records[DUTY.duty]
+
+
+async def test_who_follows_on_a_post_after_that_is_told(tmp_path: Path) -> None:
+    running = await reminders(tmp_path)
+    await running.until(VERDICT - MICROSECOND)
+    for book in running.service.opened():
+        await book.prepare(VERDICT)
+
+    places = a_village()
+    places.vacate("village/handler", VERDICT)
+    new = TenureStarted(post="village/handler", unit="village", person="new", from_at=VERDICT)
+    await running.hears(*places.hear(new).facts[-2:])
+    await running.until(VERDICT)
+    assert [fact.person for fact in running.said(EscalationRaised)] == ["new"]
 
 
 def fulfilled(moment: datetime) -> DutyFulfilled:

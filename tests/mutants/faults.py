@@ -395,7 +395,12 @@ MUTANTS = [
         "self._settle(await self._append([], self._clock.now()), {})",
         "pass",
     ),
-    Mutant("moments from before the fence are kept", DRAFTS, "request, max(at, page.since))", "request, at)"),
+    Mutant(
+        "moments from before the fence are kept",
+        DRAFTS,
+        "records[stream], max(at, page.since)",
+        "records[stream], at",
+    ),
     Mutant(
         "the clock is not read anew behind the fence",
         BOOK,
@@ -453,13 +458,13 @@ MUTANTS = [
     Mutant(
         "decided on the state itself, not on a draft",
         DRAFTS,
-        "record = (drafts.get(stream) or records[stream]).draft()",
-        "record = drafts.get(stream) or records[stream]",
+        "record = before.draft()",
+        "record = before",
     ),
     Mutant(
         "a draft changes what its origin holds",
         DRAFTS,
-        "        record.sequences = sequences.copy()\n",
+        "        record.sequences = record.sequences.copy()\n",
         "",
     ),
     Mutant(
@@ -856,8 +861,8 @@ MUTANTS += [
         "reminders",
         "climb",
         "every passed rung speaks",
-        "top = next(k for k in count(first) if at(k + 1) > now or not called(k))",
-        "top = first",
+        "while here and next_at <= now:",
+        "while False:",
     ),
     _in(
         "reminders",
@@ -2257,7 +2262,7 @@ MUTANTS += [
     Mutant(
         "moments of a new window are not prepared for",
         BOOK,
-        "        self._coming = deque(stored)\n",
+        "            heapq.heappush(self._coming, row)\n",
         "",
         ("tests/component/test_book.py",),
     ),
@@ -2382,5 +2387,101 @@ MUTANTS += [
         "            if not self.is_pressed():\n                gc.collect()\n",
         "            gc.collect()\n",
         ("tests/component/test_service.py",),
+    ),
+]
+
+FORESEEN = ("tests/unit/reminders/test_foresee.py", "tests/component/test_reminders.py")
+FORESEE = "services/reminders/domain/foresee.py"
+
+MUTANTS += [
+    Mutant(
+        "what was decided ahead counts although another writer has changed the state",
+        STATE,
+        "record.page, record.version, record.foreseen = page, entry.version, None",
+        "record.page, record.version = page, entry.version",
+    ),
+    Mutant(
+        "what was decided ahead counts whenever it is asked for",
+        DRAFTS,
+        "return foreseen if foreseen.holds(now) else None",
+        "return foreseen",
+    ),
+    Mutant(
+        "what was decided ahead answers whatever is asked",
+        DRAFTS,
+        "if foreseen is None or foreseen.request != request:",
+        "if foreseen is None:",
+    ),
+    Mutant(
+        "what was decided ahead is used again when its page is lost",
+        DRAFTS,
+        "before.foreseen, record, outcome, source = None, foreseen.after,",
+        "before.foreseen, record, outcome, source = foreseen, foreseen.after,",
+    ),
+    Mutant(
+        "a stream with dead letters is decided ahead",
+        DRAFTS,
+        "if self._decider.ahead is None or record.parked:",
+        "if self._decider.ahead is None:",
+    ),
+    Mutant(
+        "who cannot be decided ahead stops the preparing",
+        DRAFTS,
+        "        except Exception:  # noqa: BLE001 as said above\n",
+        "        except ZeroDivisionError:\n",
+    ),
+    Mutant(
+        "whoever cannot tell whether it holds stops the page",
+        DRAFTS,
+        "        except Exception:  # noqa: BLE001 it is decided anew",
+        "        except ZeroDivisionError:  # it is decided anew",
+    ),
+    Mutant("nothing is decided ahead", BOOK, "self._drafts.foresee(record)", "pass"),
+    Mutant(
+        "what is far is decided ahead",
+        BOOK,
+        "if record is not None and (self._shape.wake_at(record.body) or FAR) <= until:",
+        "if record is not None:",
+    ),
+    Mutant(
+        "what comes is decided ahead of what is due",
+        BOOK,
+        "            if self._is_any_due(to_micros(self._clock.now())):\n                return\n",
+        "",
+    ),
+    Mutant(
+        "nobody is prepared for who has changed",
+        BOOK,
+        "            heapq.heappush(self._coming, (wake_at, record.stream))\n",
+        "",
+    ),
+    Mutant(
+        "who held the post before is told",
+        FORESEE,
+        "self.tree.seat(code, role, now) == seat for (code, role), seat in self.answers",
+        "bool(seat) for _, seat in self.answers",
+        FORESEEN,
+    ),
+    Mutant("a rung that was foreseen holds for ever", FORESEE, "now < self.until", "self.until", FORESEEN),
+    Mutant(
+        "a reminder that was foreseen holds when the duty is due",
+        FORESEE,
+        "default=due_at + MICROSECOND",
+        "default=due_at + 2 * MICROSECOND",
+        FORESEEN,
+    ),
+    Mutant(
+        "a rung that was foreseen holds as long as the one after the next",
+        FORESEE,
+        "for k in count(watch.rung + 1))",
+        "for k in count(watch.rung + 3))",
+        FORESEEN,
+    ),
+    Mutant(
+        "reminders decides nothing ahead",
+        "services/reminders/app.py",
+        "            partial(ahead, tree=service.tree, workdays=calendar),\n",
+        "",
+        FORESEEN,
     ),
 ]

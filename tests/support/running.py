@@ -236,6 +236,8 @@ class Running:
             coming = [wake for wake in wakes if wake is not None and wake > to_micros(self.clock.moment)]
             if not coming or min(coming) > to_micros(moment):
                 break
+            for book in self.service.opened():
+                await book.prepare(from_micros(min(coming)))
             await self.at(from_micros(min(coming)))
         await self.at(moment)
 

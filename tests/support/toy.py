@@ -7,8 +7,9 @@ from datetime import datetime
 from pydantic import TypeAdapter
 
 from contracts.envelope import Envelope, Fact
-from shared.clock import to_micros
-from shared.decider import Decider, Refusal, Request
+from shared.book import FAR
+from shared.clock import from_micros, to_micros
+from shared.decider import Ahead, Decider, Refusal, Request
 from shared.state import Inbound, Shape
 
 
@@ -71,6 +72,11 @@ def evolve(state: Toy, fact: Fact) -> Toy:
             raise TypeError(fact)
 
 
+def ring_of(stream: str) -> Request:
+    """Return the request that a stream ring, its moment having come."""
+    return Request(stream, Ring(), f"ring:{stream}")
+
+
 def toy(
     counted: type[Counted], rang: type[Counted], is_broken: Callable[[Hear], bool] = lambda _: False
 ) -> Decider[Toy]:
@@ -95,6 +101,15 @@ def toy(
             told.append(counted(name=state.name, count=state.count + 2, heard=command.id))
         return told
 
+    def ahead(stream: str, state: Toy) -> Ahead | None:
+        if not state.rings:
+            return None
+        first = min(state.rings)
+        then = min((moment for moment in state.rings if moment > first), default=FAR)
+        facts = decide(state, Ring(), from_micros(first))
+        assert not isinstance(facts, Refusal)
+        return Ahead(ring_of(stream), facts, lambda now: first <= to_micros(now) < then)
+
     shape = Shape(
         initial=lambda stream: Toy(stream.partition(":")[2]),
         evolve=evolve,
@@ -103,14 +118,14 @@ def toy(
         wake_at=lambda state: min(state.rings, default=None),
         view=lambda state: {"count": state.count},
     )
-    return Decider(decide, shape, brief=lambda fact: fact)
+    return Decider(decide, shape, lambda fact: fact, ahead)
 
 
 def on_a(envelope: Envelope, fact: Fact, _: Inbound) -> Request | None:
     """Let the second service hear the first."""
     if not isinstance(fact, Counted):
         raise TypeError(fact)
-    rings_in = 400 if envelope.sequence % 4 == 0 else None
+    rings_in = {0: 400, 2: 9_000}.get(envelope.sequence % 4)
     return Request(
         f"b:{fact.name}", Hear(envelope.id, envelope.sequence, rings_in), envelope.id, envelope.correlationid
     )

@@ -24,7 +24,7 @@ from shared.state import Inbound
 from shared.store import StoreUnavailableError
 from shared.testing.memory import MemoryBroker, MemoryConsumer, MemoryDatabase, MemoryOutlet, MemoryStore
 from shared.timer import Timer
-from tests.support.toy import Chimed, Counted, Hear, Noted, Rang, Ring, on_a, stream_of_a, toy
+from tests.support.toy import Chimed, Counted, Hear, Noted, Rang, on_a, ring_of, stream_of_a, toy
 from tests.support.truth import Truth
 
 BEGINNING = to_micros(datetime(2026, 1, 31, tzinfo=UTC))
@@ -40,7 +40,7 @@ STORE_CALLS = {
     "waking",
     "set_marks",
 }
-IDLE = {"own", "refresh", "flush", "time", "relay", "tell", "look"}
+IDLE = {"own", "refresh", "flush", "time", "relay", "tell", "look", "ahead"}
 """Between two rounds of a loop: chosen less often than what is in the midst of something."""
 
 
@@ -186,8 +186,9 @@ class Process:
             heard=self.heard,
         )
         self.tasks: list[asyncio.Task[None]] = []
-        for task in (self._own, self._relay, self._said, self._tell, self._flush, self._time, self._refresh):
+        for task in (self._own, self._relay, self._said, self._tell, self._flush, self._time, self._ahead):
             self.spawn(task())
+        self.spawn(self._refresh())
         for task in (self._call, self._call) if kind == "a" else (self._consume, self._listen):
             self.spawn(task())
 
@@ -241,6 +242,7 @@ class Process:
             actor=self.actor,
             distance=0 if self.kind == "a" else 5,
             remembered=3,
+            window=timedelta(microseconds=self.world.rng.choice((900, 600_000))),
             deciding=self.deciding,
         )
         book.page_size = 2
@@ -305,8 +307,17 @@ class Process:
                 except (BookLostError, StoreUnavailableError):
                     continue
 
+    async def _ahead(self) -> None:
+        while True:
+            await self.pause("ahead")
+            for book in self.opened():
+                try:
+                    await book.prepare(self.clock.now() + timedelta(milliseconds=9))
+                except StoreUnavailableError:
+                    continue
+
     async def _wake(self, book: Book[Any], streams: Any) -> list[str]:
-        await book.handle([Request(stream, Ring(), f"ring:{next(self.world.names)}") for stream in streams])
+        await book.handle([ring_of(stream) for stream in streams])
         return []
 
     async def _refresh(self) -> None:
@@ -329,7 +340,7 @@ class Process:
                 Asked(f"ask-{next(world.names)}", f"a:{name}") for _ in range(world.rng.choice((1, 1, 2)))
             ]
             world.asked += asked
-            rings_in = world.rng.choice((None, None, 150, 900))
+            rings_in = world.rng.choice((None, None, 150, 900, 9_000))
             durable = world.truth["a"].counts[f"a:{name}"]
             requests = [
                 Request(one.stream, Hear(one.cause, world.rng.randrange(100), rings_in), one.cause)

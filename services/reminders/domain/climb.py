@@ -7,16 +7,16 @@ from itertools import count, takewhile
 from contracts.duties import DutyOpened
 from contracts.envelope import Fact
 from contracts.escalations import EscalationExhausted, EscalationRaised, PostFoundVacant
-from contracts.tree import Seat, Tree
+from contracts.tree import Seat
 from services.reminders.domain.evolve import needs_owner
-from services.reminders.domain.ladder import POLICIES, Calendar, rung, rung_at
+from services.reminders.domain.ladder import POLICIES, Calendar, Seats, rung, rung_at
 from services.reminders.domain.model import Watch, WatchMoved
 
 Called = tuple[tuple[str, Seat], ...]
 """The roles of a rung and who answers for them, those above the root left out: beyond it a rung is empty."""
 
 
-def climb(watch: Watch, opened: DutyOpened, now: datetime, tree: Tree, workdays: Calendar) -> list[Fact]:
+def climb(watch: Watch, opened: DutyOpened, now: datetime, tree: Seats, workdays: Calendar) -> list[Fact]:
     """Return what the ladder says at a moment, and when it speaks next.
 
     If nobody is left above, a passed rung below speaks after all, and the climb is exhausted.
@@ -74,7 +74,7 @@ def waits_like(watch: Watch) -> Hashable:
     return watch.owner, opened.due_at, opened.policy, watch.rung, watch.delay
 
 
-def _called(tree: Tree, unit: str, roles: tuple[str, ...], now: datetime) -> Called:
+def _called(tree: Seats, unit: str, roles: tuple[str, ...], now: datetime) -> Called:
     seats = [(role, tree.seat(unit, role, now)) for role in roles]
     return tuple(one for one in seats if one[1].unit is not None or one[1].level == 0)
 

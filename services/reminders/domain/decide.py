@@ -15,10 +15,9 @@ from contracts.escalations import (
     EscalationWithdrawn,
 )
 from contracts.refusal import Refusal
-from contracts.tree import Tree
 from services.reminders.domain.climb import climb
 from services.reminders.domain.evolve import needs_owner
-from services.reminders.domain.ladder import MICROSECOND, POLICIES, Calendar, rung, rung_at
+from services.reminders.domain.ladder import MICROSECOND, POLICIES, Calendar, Seats, rung, rung_at
 from services.reminders.domain.model import (
     Acknowledge,
     Command,
@@ -40,7 +39,7 @@ NOT_TOLD = Refusal("not_told", "this post was not told of the duty", "该职务�
 
 
 def decide(
-    watch: Watch, command: Command, now: datetime, *, tree: Tree, workdays: Calendar
+    watch: Watch, command: Command, now: datetime, *, tree: Seats, workdays: Calendar
 ) -> Sequence[Fact] | Refusal:
     """Return the facts that a command makes true, none if it changes nothing.
 
@@ -106,7 +105,7 @@ def _waive(watch: Watch, waived_at: datetime) -> list[Fact]:
     return [*missed, *_waived(watch, opened, waived_at)]
 
 
-def _wake(watch: Watch, now: datetime, tree: Tree, workdays: Calendar) -> list[Fact]:
+def _wake(watch: Watch, now: datetime, tree: Seats, workdays: Calendar) -> list[Fact]:
     opened = watch.opened
     if opened is None or watch.next_at is None or now < watch.next_at:
         return []

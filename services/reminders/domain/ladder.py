@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Protocol
 
-from contracts.tree import parse_role
+from contracts.tree import Seat, parse_role
 
 MICROSECOND = timedelta(microseconds=1)
 """What is done at the due moment itself is in time: the verdict falls one microsecond later."""
@@ -60,6 +60,12 @@ class Calendar(Protocol):
     def after(self, due_at: datetime, working_days: int, at: time, zone: str) -> datetime: ...
 
     def before(self, due_at: datetime, working_days: int, at: time, zone: str) -> datetime: ...
+
+
+class Seats(Protocol):
+    """Who answers for a role at a moment, as ``contracts.tree`` tells it."""
+
+    def seat(self, code: str, role: str, at: datetime) -> Seat: ...
 
 
 def rung(policy: Policy, k: int) -> Rung:

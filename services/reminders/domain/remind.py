@@ -5,8 +5,7 @@ from datetime import datetime
 from contracts.duties import DutyOpened
 from contracts.envelope import Fact
 from contracts.reminders import ReminderFired
-from contracts.tree import Tree
-from services.reminders.domain.ladder import MICROSECOND, POLICIES, Calendar, reminder_at
+from services.reminders.domain.ladder import MICROSECOND, POLICIES, Calendar, Seats, reminder_at
 from services.reminders.domain.model import Watch, WatchMoved
 
 
@@ -18,7 +17,7 @@ def first_at(opened: DutyOpened, now: datetime, workdays: Calendar) -> datetime:
     return max(reminder_at(POLICIES[opened.policy], days_before[0], opened.due_at, workdays), now)
 
 
-def remind(watch: Watch, opened: DutyOpened, now: datetime, tree: Tree, workdays: Calendar) -> list[Fact]:
+def remind(watch: Watch, opened: DutyOpened, now: datetime, tree: Seats, workdays: Calendar) -> list[Fact]:
     """Let the latest reminder that has passed speak; none does any more once the duty is due."""
     policy = POLICIES[opened.policy]
     left = [days for days in policy.reminders_before if watch.reminded is None or days < watch.reminded]

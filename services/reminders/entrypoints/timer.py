@@ -11,13 +11,15 @@ from contracts.envelope import Fact
 from contracts.escalations import DutyMissed, EscalationRaised
 from contracts.reminders import ReminderFired
 from contracts.topics import PARTITIONS
+from contracts.tree import Tree
 from services.reminders.domain.climb import gate_at, waits_like
+from services.reminders.domain.foresee import foresee
 from services.reminders.domain.ladder import Calendar
 from services.reminders.domain.model import Wake, Watch
 from services.reminders.metrics import FAILED, RAISED, SILENT, WAKEUP_LATENESS, count_from_nought
 from shared.book import Book
 from shared.clock import real_now
-from shared.decider import Request
+from shared.decider import Ahead, Request
 from shared.reasons import told
 from shared.service import Service
 
@@ -46,6 +48,17 @@ def brief(fact: Fact) -> Spoken | None:
             return None
 
 
+def wake_of(stream: str) -> Request:
+    """Return the request to let a watch speak at its moment."""
+    return Request(stream, Wake(), f"time:{stream}")
+
+
+def ahead(stream: str, watch: Watch, *, tree: Tree, workdays: Calendar) -> Ahead | None:
+    """Return what a watch will be asked at its moment, and what that comes to."""
+    foreseen = foresee(watch, tree=tree, workdays=workdays)
+    return None if foreseen is None else Ahead(wake_of(stream), foreseen.facts, foreseen.holds)
+
+
 class Gate:
     """No verdict ahead of its owner, no rung on an unread tree."""
 
@@ -68,7 +81,7 @@ class Gate:
         examples = {kind: watches[mine[0]] for kind, mine in alike.items()}
         speaking = {kind for kind, one in examples.items() if self._may_speak(one, book.number, tree, now)}
         free = [stream for kind, mine in alike.items() if kind in speaking for stream in mine]
-        requests = [Request(s, Wake(), f"time:{s}") for s in free]
+        requests = [wake_of(stream) for stream in free]
         failed: list[str] = []
         if requests:
             outcomes = await book.handle(requests)

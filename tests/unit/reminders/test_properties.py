@@ -19,6 +19,7 @@ from contracts.escalations import (
 )
 from contracts.reminders import ReminderFired
 from services.reminders.domain.evolve import evolve, needs_owner, wake_at
+from services.reminders.domain.foresee import foresee
 from services.reminders.domain.ladder import POLICIES, rung
 from services.reminders.domain.model import Acknowledge, Command, EndDuty, Status, Wake, Watch
 from tests.support.reminders import (
@@ -97,8 +98,12 @@ def wake(story: Story, now: datetime) -> None:
     for _ in range(3):
         wanted = wake_at(story.watch)
         is_wanted = wanted is not None and wanted <= now
+        foreseen = foresee(story.watch, tree=story.tree, workdays=CALENDAR)
         story.wakes(now)
         assert bool(story.facts) == is_wanted
+        if foreseen is not None and foreseen.holds(now):
+            assert foreseen.facts == story.facts
+        assert wanted != now or (foreseen is not None and foreseen.holds(now))
     assert (wake_at(story.watch) or now + MICROSECOND) > now
 
 
