@@ -69,6 +69,7 @@ class Book(Generic[S]):
     ``distance`` is how many pages the stored states may be behind: 0 writes them with the request.
     ``most_unwritten`` is how many states may wait in memory to be written: with more, deciding waits for it.
     ``window`` is how far ahead the moments at which streams wake are in memory; all of them if None.
+    ``most_prepared`` is how many states may be brought for moments that are to come.
     ``marked_every`` is how many pages the mark of the written states may be behind them: so many are
     folded again at a take-over.
     """
@@ -85,6 +86,7 @@ class Book(Generic[S]):
         distance: int = 0,
         remembered: int = 50_000,
         most_unwritten: int = 50_000,
+        most_prepared: int = 50_000,
         marked_every: int = 1,
         window: timedelta | None = WINDOW,
         deciding: asyncio.Lock | None = None,
@@ -115,6 +117,7 @@ class Book(Generic[S]):
         self._distance = distance
         self._remembered = remembered
         self._most_unwritten = most_unwritten
+        self._most_prepared = most_prepared
         self._marked_every = marked_every
         self._marked = 0
         self._window = window
@@ -129,6 +132,8 @@ class Book(Generic[S]):
         self._wakes_until = 0
         self._coming: list[tuple[int, str]] = []
         """A heap of the near moments that were not prepared for yet; entries may be out of date."""
+        self._awaited: set[str] = set()
+        """Streams that were brought for a moment that has not come yet: they stay in memory."""
         self._forgotten = 0
         """How often states were let go of."""
         self._next_wake: tuple[int, int | None] = (-1, None)
@@ -424,7 +429,7 @@ class Book(Generic[S]):
 
         While streams are due, of those none is that still waits for its moment's say: it was brought for it.
         """
-        surplus = len(self._records) - max(self._remembered, len(self._unwritten))
+        surplus = len(self._records) - max(self._remembered, len(self._unwritten) + len(self._awaited))
         if surplus <= 0:
             return
         now = to_micros(self._clock.now())
@@ -432,7 +437,9 @@ class Book(Generic[S]):
         spare = (
             stream
             for stream, record in self._records.items()
-            if stream not in self._unwritten and (self._shape.wake_at(record.body) or FAR) > kept_until
+            if stream not in self._unwritten
+            and stream not in self._awaited
+            and (self._shape.wake_at(record.body) or FAR) > kept_until
         )
         for stream in list(islice(spare, surplus)):
             del self._records[stream]
@@ -483,6 +490,7 @@ class Book(Generic[S]):
         due: dict[str, int] = {}
         while self._is_any_due(micros) and len(due) < DUE_AT_ONCE:
             moment, stream = heapq.heappop(self.wakes)
+            self._awaited.discard(stream)
             if self._is_expected(moment, stream):
                 due[stream] = moment
         try:
@@ -503,15 +511,22 @@ class Book(Generic[S]):
         return bool(self.wakes) and self.wakes[0][0] <= micros
 
     async def prepare(self, until: datetime) -> None:
-        """Bring states that wake up to a moment into memory before it comes, as many as may stay there.
+        """Bring states that wake up to a moment into memory before it comes, as many as there is room for.
 
-        What they will say is decided ahead, unless something is due already.
+        What the first of them will say is decided ahead. Nothing is prepared while something is due.
         """
-        micros, near = to_micros(until), list[str]()
-        while self._coming and self._coming[0][0] <= micros:
-            near.append(heapq.heappop(self._coming)[1])
-        near = near[: self._remembered]
+        micros, now, near = to_micros(until), to_micros(self._clock.now()), list[str]()
+        if self._is_any_due(now):
+            return
+        room = self._most_prepared - len(self._awaited)
+        while self._coming and self._coming[0][0] <= micros and len(near) < room:
+            moment, stream = heapq.heappop(self._coming)
+            if moment > now:
+                near.append(stream)
+        self._awaited.update(near)
         await self._bring(near)
+        foreseen = sum(record.foreseen is not None for record in self._records.values()) if near else 0
+        near = near[: max(0, self._remembered - foreseen)]
         for n in range(0, len(near), FORESEEN_AT_ONCE):
             if self._is_any_due(to_micros(self._clock.now())):
                 return
@@ -522,7 +537,9 @@ class Book(Generic[S]):
     def _foresee(self, stream: str, until: int) -> None:
         """Decide ahead what a stream says at its moment, if that comes soon."""
         record = self._records.get(stream)
-        if record is not None and (self._shape.wake_at(record.body) or FAR) <= until:
+        if record is None or record.foreseen is not None:
+            return
+        if (self._shape.wake_at(record.body) or FAR) <= until:
             self._drafts.foresee(record)
 
     async def _bring(self, streams: Sequence[str]) -> None:
@@ -565,7 +582,7 @@ class Book(Generic[S]):
     async def next_wake(self) -> int | None:
         """Return the next moment at which a stream wakes, in microseconds; ``due`` did not return it yet."""
         while self.wakes and not self._is_expected(*self.wakes[0]):
-            heapq.heappop(self.wakes)
+            self._awaited.discard(heapq.heappop(self.wakes)[1])
         if self.wakes:
             return self.wakes[0][0]
         if self._wakes_until == FAR:

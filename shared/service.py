@@ -63,6 +63,8 @@ UNWRITTEN = 200_000
 """States that wait in memory for that over all books of a process, 2.5 KB each; then deciding waits."""
 REMEMBERED = 50_000
 """States that a process keeps in memory over all its books, besides those not written yet."""
+PREPARED = 200_000
+"""States that are brought for moments to come, over all books of a process; besides them it keeps others."""
 FLUSHED_EVERY = 1.0
 """Seconds of real time: a stream that changes again meanwhile is written once."""
 TURN = 0.0005
@@ -252,6 +254,7 @@ class Service(Generic[S]):
             distance=self.plan.distance,
             remembered=REMEMBERED // self.plan.books,
             most_unwritten=UNWRITTEN // self.plan.books,
+            most_prepared=PREPARED // self.plan.books,
             marked_every=PROBE,
             # Who hurries asks for the next moment after each jump: it is better known than looked for.
             window=WINDOW if self._story is None else None,

@@ -22,7 +22,8 @@ GATHERED = 0.005
 """Seconds: the shortest sleep, so that moments which follow each other closely share a page."""
 AT_ONCE = 8
 """Books whose due streams are decided side by side: those of the first are out before the last are read."""
-AHEAD = timedelta(seconds=5)
+AHEAD = timedelta(minutes=1)
+"""So long before their moment states are brought into memory: 200,000 take half of it."""
 PREPARED_EVERY = 1.0
 """Seconds."""
 RESTS = 0.25

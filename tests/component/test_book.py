@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from contracts.envelope import MAX_FACT_BYTES, Envelope
 from shared import book as book_module
 from shared import drafts as drafts_module
-from shared.book import DUE_AT_ONCE, Book, BookLostError
+from shared.book import DUE_AT_ONCE, FORESEEN_AT_ONCE, Book, BookLostError
 from shared.clock import to_micros
 from shared.decider import Ahead, Decider, Park, Request
 from shared.drafts import FactTooLargeError
@@ -691,9 +691,8 @@ class TestManyAtOneMoment:
     async def _book(
         self,
         count: int,
-        remembered: int = 50_000,
-        most_unwritten: int = 50_000,
         window: timedelta = book_module.WINDOW,
+        **options: Any,
     ) -> tuple[Looked, Book[Any], HandClock]:
         database, clock = MemoryDatabase(), HandClock()
         first = await a_book(MemoryStore(database), clock=clock)
@@ -708,10 +707,9 @@ class TestManyAtOneMoment:
                 store,
                 clock=clock,
                 actor="heir",
-                remembered=remembered,
-                most_unwritten=most_unwritten,
                 window=window,
                 distance=9_000,
+                **options,
             ),
             clock,
         )
@@ -754,7 +752,7 @@ class TestManyAtOneMoment:
         assert len(await book.due(clock.now())) == 100
 
     async def test_they_are_in_memory_before_their_moment_as_many_as_may_stay_there(self) -> None:
-        store, book, clock = await self._book(100, remembered=60)
+        store, book, clock = await self._book(100, most_prepared=60)
         await book.due(clock.now())
 
         await book.prepare(NOON + timedelta(microseconds=9))
@@ -804,11 +802,14 @@ class TestManyAtOneMoment:
         assert (await book.peek("b:x00000")).count == 2
 
     async def test_who_changed_and_was_let_go_of_while_he_was_brought_is_brought_as_he_is_now(self) -> None:
-        store, book, _ = await self._book(2, remembered=0)
-        book._remembered = 2
-        preparing, gate = await self._being_brought(store, book)
-        book._remembered = 0
-        await book.handle([a_request(name="x00000", cause="more", rings_in=2_000_000)])
+        store, book, clock = await self._book(2, remembered=0)
+        await book.due(clock.now())
+        clock.moment = NOON + timedelta(seconds=1)
+        store.gate = gate = asyncio.Event()
+        bringing = asyncio.ensure_future(book.due(clock.now()))
+        await eventually(lambda: store.looked_up)
+        store.gate = None
+        await book.handle([ring_of("b:x00000")])
         await book.flush()
         await book.handle([a_request(name="other", cause="ask")])
         await book.flush()
@@ -817,9 +818,53 @@ class TestManyAtOneMoment:
 
         book._remembered = 2
         gate.set()
-        await preparing
+        await bringing
 
         assert (await book.peek("b:x00000")).count == 2
+
+    async def test_who_is_awaited_stays_in_memory_whoever_comes_and_others_are_let_go_of(self) -> None:
+        _, book, clock = await self._book(100, remembered=20, most_prepared=60)
+        await book.due(clock.now())
+        await book.prepare(NOON + timedelta(seconds=1))
+        for n in range(50):
+            await book.handle([a_request(name=f"y{n}", cause=f"ask-{n}")])
+            await book.flush()
+        assert sum(stream < "b:y" for stream in book._records) == 60
+        assert len(book._records) <= 62
+
+        clock.moment = NOON + timedelta(seconds=1)
+        for _ in range(2):
+            streams = await book.due(clock.now())
+            await book.handle([Request(stream, Ring(), f"ring-{stream}") for stream in streams])
+            await book.flush()
+        await book.handle([a_request(name="z", cause="ask")])
+        assert len(book._records) <= 21
+
+    async def test_there_is_room_again_for_who_comes_when_others_have_come(self) -> None:
+        store, book, clock = await self._book(100, most_prepared=60)
+        await book.due(clock.now())
+        await book.prepare(NOON + timedelta(seconds=1))
+        clock.moment = NOON + timedelta(microseconds=10 + 29)
+        assert len(await book.due(clock.now())) == 30
+        await book.prepare(NOON + timedelta(seconds=1))
+        assert store.looked_up == 60 + 30
+
+    async def test_nothing_is_brought_ahead_while_something_is_due_nor_when_its_moment_has_passed(
+        self,
+    ) -> None:
+        store, book, clock = await self._book(100)
+        await book.due(clock.now())
+        clock.moment = NOON + timedelta(microseconds=10 + 29)
+        await book.prepare(NOON + timedelta(seconds=1))
+        assert store.looked_up == 0
+
+        assert len(await book.due(clock.now())) == 30
+        await book.handle([a_request(name=f"y{n}", cause=f"ask-{n}") for n in range(40)])
+        before, book._remembered = store.looked_up, 0
+        await book.flush()
+        book._forget()
+        await book.prepare(NOON + timedelta(seconds=1))
+        assert store.looked_up - before == 70
 
     async def test_what_is_in_memory_for_a_moment_stays_there_until_it_has_come(self) -> None:
         store, book, clock = await self._book(100, remembered=60)
@@ -995,6 +1040,28 @@ class TestForeseen:
         clock.moment = NOON + timedelta(microseconds=10)
         await book.prepare(NOON + timedelta(seconds=1))
         assert told == ["b:x", "b:near"]
+
+    async def test_who_is_left_when_a_moment_comes_is_not_told_ahead_any_more(self) -> None:
+        clock, told = HandClock(), list[str]()
+
+        def ahead(stream: str, _: Toy) -> None:
+            told.append(stream)
+            clock.moment = NOON + timedelta(microseconds=10)
+
+        book = await a_book(MemoryStore(), clock=clock, decider=replace(toy(Noted, Chimed), ahead=ahead))
+        await book.due(clock.now())
+        many = range(2 * FORESEEN_AT_ONCE)
+        await book.handle([a_request(name=f"x{n:02d}", cause=f"{n}", rings_in=10) for n in many])
+        await book.prepare(NOON + timedelta(seconds=1))
+        assert len(told) == FORESEEN_AT_ONCE
+
+    async def test_as_many_are_told_ahead_as_states_may_stay_in_memory(self) -> None:
+        book, _ = await self._book(remembered=2)
+        await book.handle([a_request(name=f"y{n}", cause=f"{n}", rings_in=20 + n) for n in range(3)])
+        await book.prepare(NOON + timedelta(seconds=1))
+
+        foreseen = [stream for stream, record in book._records.items() if record.foreseen is not None]
+        assert foreseen == ["b:x", "b:y0"]
 
     async def test_whose_moment_has_moved_is_not_told_ahead(self) -> None:
         book, _ = await self._book(rings_in=())

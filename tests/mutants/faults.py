@@ -563,8 +563,8 @@ MUTANTS = [
     Mutant(
         "an unwritten state is let go of",
         BOOK,
-        "            if stream not in self._unwritten and (",
-        "            if (",
+        "            if stream not in self._unwritten\n            and ",
+        "            if ",
         ("tests/component/test_book.py",),
     ),
     Mutant("the appender never waits", BOOK, "if self.head - self.applied > self._distance:", "if False:"),
@@ -2269,8 +2269,8 @@ MUTANTS += [
     Mutant(
         "moments are prepared for before they are near",
         BOOK,
-        "while self._coming and self._coming[0][0] <= micros:",
-        "while self._coming:",
+        "while self._coming and self._coming[0][0] <= micros and",
+        "while self._coming and",
         ("tests/component/test_book.py",),
     ),
     Mutant(
@@ -2440,8 +2440,8 @@ MUTANTS += [
     Mutant(
         "what is far is decided ahead",
         BOOK,
-        "if record is not None and (self._shape.wake_at(record.body) or FAR) <= until:",
-        "if record is not None:",
+        "        if (self._shape.wake_at(record.body) or FAR) <= until:\n",
+        "        if True:\n",
     ),
     Mutant(
         "what comes is decided ahead of what is due",
@@ -2483,5 +2483,31 @@ MUTANTS += [
         "            partial(ahead, tree=service.tree, workdays=calendar),\n",
         "",
         FORESEEN,
+    ),
+    Mutant(
+        "who is awaited is let go of",
+        BOOK,
+        "            and stream not in self._awaited\n",
+        "",
+    ),
+    Mutant(
+        "who has come is awaited for ever",
+        BOOK,
+        "            self._awaited.discard(stream)\n",
+        "",
+    ),
+    Mutant("there is no end of preparing", BOOK, " and len(near) < room:", ":"),
+    Mutant("who has come is prepared for", BOOK, "            if moment > now:\n", "            if True:\n"),
+    Mutant(
+        "what comes is brought ahead of what is due",
+        BOOK,
+        "        if self._is_any_due(now):\n            return\n        room",
+        "        room",
+    ),
+    Mutant(
+        "all that is prepared for is decided ahead",
+        BOOK,
+        "near = near[: max(0, self._remembered - foreseen)]",
+        "near = near[: max(0, self._remembered)]",
     ),
 ]
