@@ -161,6 +161,10 @@ class Tree:
         self._versions: dict[str, int] = {}
         self._waiting: dict[str, str] = {}
         """Units that are to stand below one that, as far as was heard, still stands below them."""
+        self.edition = object()
+        """Another one after each fact of the topic."""
+        self._settled_at: datetime | None = None
+        """The last moment at which a tenure begins or ends, as far as was heard."""
 
     @property
     def posts(self) -> Mapping[str, Post]:
@@ -169,6 +173,7 @@ class Tree:
 
     def apply(self, fact: Fact, sequence: int) -> None:
         """Take a fact of the topic in; one that is not newer than its stream is known already."""
+        self.edition = object()
         match fact:
             case PostDefined() | TenureStarted() | TenureEnded():
                 self._apply_to_post(fact, sequence)
@@ -206,11 +211,16 @@ class Tree:
                 self._posts.defined[fact.post] = _Definition(fact.unit, plan)
                 self._roles.setdefault(fact.unit, {})[fact.role] = fact.post
             case TenureStarted():
+                self._settle(fact.from_at)
                 self._posts.tenures.setdefault(fact.post, []).append(Tenure(fact.person, fact.from_at))
             case TenureEnded():
+                self._settle(fact.until_at)
                 for tenure in self._posts.tenures.get(fact.post, ()):
                     if tenure.person == fact.person and tenure.until_at is None:
                         tenure.until_at = fact.until_at
+
+    def _settle(self, at: datetime) -> None:
+        self._settled_at = at if self._settled_at is None else max(self._settled_at, at)
 
     def _place(self, fact: UnitPlaced, known: Unit | None) -> None:
         """Place a unit; strings that many units share are kept once."""
@@ -317,6 +327,10 @@ class Tree:
                 return True
             at = self.units[at].parent if at in self.units else None
         return False
+
+    def is_settled(self, edition: object, at: datetime) -> bool:
+        """Tell whether every answer of *edition* as of a moment holds from then on, until a fact is heard."""
+        return edition is self.edition and (self._settled_at is None or self._settled_at <= at)
 
     def seat(self, code: str, role: str, at: datetime) -> Seat:
         """Return who answers for a role, seen from a unit, at a moment (architecture, "The ladder").

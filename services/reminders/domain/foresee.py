@@ -9,10 +9,10 @@ from typing import NamedTuple
 from contracts.duties import DutyOpened
 from contracts.envelope import Fact
 from contracts.refusal import Refusal
-from contracts.tree import Seat
+from contracts.tree import Seat, Tree
 from services.reminders.domain.decide import decide
 from services.reminders.domain.evolve import needs_owner
-from services.reminders.domain.ladder import MICROSECOND, POLICIES, Calendar, Seats, reminder_at, rung_at
+from services.reminders.domain.ladder import MICROSECOND, POLICIES, Calendar, reminder_at, rung_at
 from services.reminders.domain.model import Wake, Watch
 
 
@@ -20,7 +20,7 @@ from services.reminders.domain.model import Wake, Watch
 class _Asking:
     """The tree, and what was asked of it."""
 
-    tree: Seats
+    tree: Tree
     answers: dict[tuple[str, str], Seat] = field(default_factory=dict)
 
     def seat(self, code: str, role: str, at: datetime) -> Seat:
@@ -36,7 +36,9 @@ class Foreseen(NamedTuple):
     until: datetime
     """Before it nothing else of the watch's own plan comes due."""
     answers: Sequence[tuple[tuple[str, str], Seat]]
-    tree: Seats
+    tree: Tree
+    edition: object
+    """The tree's, when it was asked."""
 
     def holds(self, now: datetime) -> bool:
         """Tell whether to wake the watch now says the same: who had to answer then still does.
@@ -44,12 +46,14 @@ class Foreseen(NamedTuple):
         Raises:
             KeyError: the tree has lost a unit.
         """
-        return self.at <= now < self.until and all(
+        if not self.at <= now < self.until:
+            return False
+        return self.tree.is_settled(self.edition, self.at) or all(
             self.tree.seat(code, role, now) == seat for (code, role), seat in self.answers
         )
 
 
-def foresee(watch: Watch, *, tree: Seats, workdays: Calendar) -> Foreseen | None:
+def foresee(watch: Watch, *, tree: Tree, workdays: Calendar) -> Foreseen | None:
     """Return what a watch will say at its next moment, None if it waits for others.
 
     Raises:
@@ -62,7 +66,8 @@ def foresee(watch: Watch, *, tree: Seats, workdays: Calendar) -> Foreseen | None
     facts = decide(watch, Wake(), at, tree=asking, workdays=workdays)
     if isinstance(facts, Refusal):
         return None
-    return Foreseen(facts, at, _until(watch, opened, at, workdays), tuple(asking.answers.items()), tree)
+    until = _until(watch, opened, at, workdays)
+    return Foreseen(facts, at, until, tuple(asking.answers.items()), tree, tree.edition)
 
 
 def _until(watch: Watch, opened: DutyOpened, at: datetime, workdays: Calendar) -> datetime:
