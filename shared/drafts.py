@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from contracts.envelope import MAX_FACT_BYTES, Fact, around_time, written
 from contracts.personal import is_identifier
+from contracts.topics import PARTITIONS
 from shared import ids
 from shared.decider import Decider, Erase, Outcome, Park, Refusal, Replay, Request
 from shared.ledger import MAX_PAGE_BYTES, Entry, Event, digest, weigh
@@ -151,6 +152,8 @@ class Drafts(Generic[S]):
             request = ahead.request
             after.correlation = record.correlation or request.correlation or request.stream
             unsaid = self._take(after, ahead.facts, request.cause)
+            for one in unsaid:
+                ids.partition_of(one.key, PARTITIONS)  # remembered there
             briefs = tuple(map(self._decider.brief, ahead.facts))
         except Exception:  # noqa: BLE001 as said above
             return

@@ -201,7 +201,7 @@ class KafkaOutlet:
 
     async def start(self) -> None:
         """Connect."""
-        options = {"acks": "all", "max_batch_size": BATCH_BYTES}
+        options = {"acks": "all", "max_batch_size": BATCH_BYTES, "compression_type": "zstd"}
         self._producer = AIOKafkaProducer(**reached(self._broker), **options)
         await self._producer.start()
         self._looking = asyncio.create_task(self._look())

@@ -26,7 +26,7 @@ from shared.clock import EPOCH, SystemClock, real_now
 from shared.decider import Decider, Request
 from shared.ids import partition_of
 from shared.kafka import KafkaOutlet
-from shared.mongo import MongoStore, connect, disconnect
+from shared.mongo import MongoStore, connect, disconnect, unpacked
 from shared.relay import Outbound
 
 VILLAGES = 4_000
@@ -192,13 +192,13 @@ class Alone:
         """Return the duty of each rung that stands in the ledger."""
         client: Any = AsyncMongoClient(self.mongo_uri)
         try:
-            found = client["reminders"]["pages"].find({}, {"entries.events.type": 1, "entries.stream": 1})
+            found = client["reminders"]["pages"].find()
             return [
-                entry["stream"].removeprefix("watch:")
+                entry.stream.removeprefix("watch:")
                 async for page in found
-                for entry in page["entries"]
-                for event in entry["events"]
-                if event["type"] == EscalationRaised.type
+                for entry in unpacked(page).entries
+                for event in entry.events
+                if event.type == EscalationRaised.type
             ]
         finally:
             await client.close()

@@ -15,7 +15,7 @@ from deploy.embedded import servers
 from services.inspection.app import build
 from services.inspection.settings import InspectionSettings
 from shared.ledger import from_document
-from shared.mongo import MongoStore, connect, disconnect
+from shared.mongo import MongoStore, connect, disconnect, unpacked
 from shared.service import Service
 from tests.support.eventually import eventually
 from tests.support.process import Process, settings_of
@@ -97,9 +97,9 @@ async def raw(uri: str) -> str:
     client = connect(uri)
     database = client["inspection"]
     names = await database.list_collection_names()
-    found = [await database[name].find().to_list(None) for name in names]
+    found = {name: await database[name].find().to_list(None) for name in names}
     await disconnect(client)
-    return str(found)
+    return str([*found.values(), *map(unpacked, found["pages"])])
 
 
 def has_words(text: str) -> bool:
