@@ -16,7 +16,10 @@ ERASURE = "private.text-erased.v1"
 
 
 class Event(NamedTuple):
-    """One fact as it lies in the ledger: its bytes are the ones that Kafka and HTTP carry."""
+    """One fact as it lies in the ledger: its bytes are the ones that Kafka and HTTP carry.
+
+    Fields of an event and of an entry are kept in this order: a new one comes last and has a default.
+    """
 
     topic: str | None
     """None: private, never published."""
@@ -174,25 +177,10 @@ def parts(entries: Sequence[Entry], most: int = MAX_ENTRIES) -> Iterable[Sequenc
 
 
 def to_document(page: Page) -> dict[str, Any]:
-    """Return a page as the database keeps it."""
+    """Return a page as a document: of its entries and their events the fields in order, without names."""
     return {
         "_id": page.id,
-        "entries": [
-            {
-                "stream": stream,
-                "version": version,
-                "cause": cause,
-                "correlation": correlation,
-                "source": source,
-                "salt": salt,
-                "digest": digest,
-                "events": [
-                    {"topic": topic, "type": type_, "key": key, "value": value, "reason": reason}
-                    for topic, type_, key, value, reason in events
-                ],
-            }
-            for stream, version, cause, correlation, source, events, salt, digest in page.entries
-        ],
+        "entries": page.entries,
         "actor": page.actor,
         "at": page.at,
         "prev_hash": page.prev_hash,
@@ -201,29 +189,27 @@ def to_document(page: Page) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> Page:
-    """Return the page that a document of the database holds."""
+    """Return the page that a document holds; one of version 0.1 names the fields of its entries."""
     book, number = document["_id"].split("/")
     return Page(
         int(book),
         int(number),
-        tuple(
-            Entry(
-                e["stream"],
-                e["version"],
-                e["cause"],
-                e["correlation"],
-                (e["source"][0], e["source"][1]) if e["source"] else None,
-                tuple(Event(**event) for event in e["events"]),
-                e["salt"],
-                e["digest"],
-            )
-            for e in document["entries"]
-        ),
+        tuple(map(_entry, document["entries"])),
         document["actor"],
         document["at"],
         document["prev_hash"],
         document["hash"],
     )
+
+
+def _entry(kept: Mapping[str, Any] | Sequence[Any]) -> Entry:
+    if isinstance(kept, Mapping):
+        named = {**kept, "events": [[event[name] for name in Event._fields] for event in kept["events"]]}
+        kept = [named[name] for name in Entry._fields]
+    stream, version, cause, correlation, source, events, salt, digest = kept
+    heard = (source[0], source[1]) if source else None
+    said = tuple(Event(*event) for event in events)
+    return Entry(stream, version, cause, correlation, heard, said, salt, digest)
 
 
 class Fault(NamedTuple):

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.codec import zstd_decode
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.record._crecords import default_records
 
 from contracts.envelope import MAX_FACT_BYTES, Envelope
 from contracts.topics import PARTITIONS, TOPICS
@@ -60,6 +62,23 @@ async def a_topic(address: str) -> str:
     name = f"t-{ids.new_id()}"
     await make_topics(address, [name], PARTITIONS)
     return name
+
+
+async def test_what_is_said_is_compressed_as_the_contract_says(
+    outlet: KafkaOutlet, broker_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, fetched = await a_topic(broker_address), list[bytes]()
+
+    def decode(payload: bytes) -> bytes:
+        fetched.append(bytes(payload))
+        return bytes(zstd_decode(payload))
+
+    monkeypatch.setattr(default_records, "zstd_decode", decode)
+    said = [Outbound(name, 3, "k", b'{"duty":"2026.main-responsibility.%d"}' % n) for n in range(500)]
+    await outlet.send(said)
+
+    assert [record.value for record in await read_all(broker_address, name)] == [one.value for one in said]
+    assert 0 < sum(map(len, fetched)) < sum(len(one.value) for one in said) / 5
 
 
 async def test_what_lies_on_a_topic_and_was_not_read_yet_is_its_lag(broker_address: str) -> None:

@@ -70,6 +70,22 @@ async def test_a_page_comes_back_as_it_was_inserted(store: Any) -> None:
     assert await store.read_pages(0, [1]) == [page]
 
 
+async def test_a_page_that_was_kept_as_it_is_comes_back_too(mongo: MongoStore) -> None:
+    await mongo.pages.insert_one(to_document(a_page(1)))
+    await mongo.insert_page(a_page(2))
+
+    assert await mongo.read_pages(0, [1, 2]) == [a_page(1), a_page(2)]
+
+
+async def test_a_page_of_many_alike_takes_a_tenth_of_its_room(mongo: MongoStore) -> None:
+    page = a_page(1)
+    many = page._replace(entries=page.entries * 200)
+    await mongo.insert_page(many)
+
+    (kept,) = await mongo.pages.find().to_list(None)
+    assert len(encode(kept)) < len(encode(to_document(many))) / 10
+
+
 async def test_the_number_of_a_page_is_taken_once_and_for_all(store: Any) -> None:
     await store.insert_page(a_page(1))
 
@@ -90,7 +106,7 @@ async def test_the_same_number_of_another_book_is_free(store: Any) -> None:
 async def test_pages_that_come_together_go_in_few_commands_and_only_whose_number_is_taken_fails(
     mongo: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = len(encode(to_document(a_page(1, actor="two"))))
+    size = len(encode(mongo_module._packed(a_page(1, actor="two"))))
     monkeypatch.setattr(mongo_module, "BYTES_AT_ONCE", 5 * size)
     commands: list[int] = []
     insert = mongo._insert_pages
