@@ -1,4 +1,4 @@
-"""Keep a to-do list of escalations that survives `kill -9` at any instant; needs aiokafka only.
+"""Keep a to-do list of escalations that survives `kill -9` at any instant; needs aiokafka with zstd only.
 
 What a fact does, and that it was done, is one transaction; only then is the offset committed.
 """

@@ -35,7 +35,7 @@ def named(page: Page) -> dict[str, Any]:
     entries = [entry._asdict() for entry in page.entries]
     for entry in entries:
         entry["source"] = entry["source"] and list(entry["source"])
-        entry["events"] = [event._asdict() for event in entry["events"]]
+        entry["events"] = [event._asdict() for event in entry.pop("events")]
     return to_document(page) | {"entries": entries}
 
 

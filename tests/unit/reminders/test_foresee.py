@@ -91,6 +91,23 @@ def test_who_holds_the_post_when_it_is_said_is_told(*, is_heard_before: bool) ->
     assert "new" in {fact.person for fact in story.wakes(change).facts if isinstance(fact, EscalationRaised)}
 
 
+def test_a_post_that_falls_vacant_at_a_moment_known_before_changes_the_answer() -> None:
+    story, change = watched(a_village()), VERDICT + timedelta(seconds=2)
+    story.tree.apply(TenureEnded(post=HANDLER, unit="village", person=f"p-{HANDLER}", until_at=change), 1_000)
+    foreseen = foreseen_of(story)
+
+    assert [foreseen.holds(moment) for moment in (change - MICROSECOND, change)] == [True, False]
+
+
+def test_a_post_that_is_taken_at_a_moment_known_before_changes_the_answer() -> None:
+    story, change = watched(a_village().vacate(HANDLER)), VERDICT + timedelta(seconds=2)
+    story.tree.apply(TenureStarted(post=HANDLER, unit="village", person="new", from_at=change), 1_000)
+    story.tree.apply(TenureStarted(post="town/head", unit="town", person="new", from_at=LONG_AGO), 1_000)
+    foreseen = foreseen_of(story)
+
+    assert [foreseen.holds(moment) for moment in (change - MICROSECOND, change)] == [True, False]
+
+
 def test_a_change_of_another_post_does_no_harm() -> None:
     story = watched(a_village())
     foreseen = foreseen_of(story)
