@@ -6,7 +6,7 @@ import pytest
 
 from shared.ledger import Page, digest, from_document, to_document, verify
 from shared.testing.memory import MemoryStore
-from tests.support.kit import a_book, a_request, pages
+from tests.support.kit import a_book, a_request, as_version_0_1, pages
 
 
 @pytest.fixture
@@ -30,21 +30,12 @@ async def test_a_page_comes_out_of_the_database_as_it_went_in(three_pages: list[
     assert [from_document(to_document(page)) for page in three_pages] == three_pages
 
 
-def named(page: Page) -> dict[str, Any]:
-    """As version 0.1 kept a page."""
-    entries = [entry._asdict() for entry in page.entries]
-    for entry in entries:
-        entry["source"] = entry["source"] and list(entry["source"])
-        entry["events"] = [event._asdict() for event in entry.pop("events")]
-    return to_document(page) | {"entries": entries}
-
-
 async def test_a_page_that_names_its_fields_is_read_as_before(three_pages: list[Page]) -> None:
     entry = three_pages[1].entries[0]
     heard = entry._replace(source=("duty:x", 7), events=(entry.events[0]._replace(reason="garbage"),))
     old = [*three_pages, three_pages[1]._replace(entries=(heard, entry))]
 
-    assert [from_document(named(page)) for page in old] == old
+    assert [from_document(as_version_0_1(page)) for page in old] == old
 
 
 async def test_an_altered_row_in_the_middle_is_found_lesson_15(three_pages: list[Page]) -> None:

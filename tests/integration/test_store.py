@@ -20,7 +20,7 @@ from shared.mongo import ClockDocument, MongoStore, connect, disconnect, insert_
 from shared.store import PageTakenError, StoreUnavailableError
 from shared.testing.memory import MemoryStore
 from tests.support.eventually import eventually
-from tests.support.kit import NOON
+from tests.support.kit import NOON, as_version_0_1
 from tests.support.servers import DRIVERS
 
 
@@ -70,8 +70,8 @@ async def test_a_page_comes_back_as_it_was_inserted(store: Any) -> None:
     assert await store.read_pages(0, [1]) == [page]
 
 
-async def test_a_page_that_was_kept_as_it_is_comes_back_too(mongo: MongoStore) -> None:
-    await mongo.pages.insert_one(to_document(a_page(1)))
+async def test_a_page_of_version_0_1_comes_back_too(mongo: MongoStore) -> None:
+    await mongo.pages.insert_one(as_version_0_1(a_page(1)))
     await mongo.insert_page(a_page(2))
 
     assert await mongo.read_pages(0, [1, 2]) == [a_page(1), a_page(2)]

@@ -9,7 +9,7 @@ from shared.book import Book
 from shared.consumer import Heard, Intake
 from shared.decider import Decider, Request
 from shared.ids import partition_of
-from shared.ledger import Page
+from shared.ledger import Page, to_document
 from shared.relay import Relay
 from shared.state import Inbound
 from shared.testing.memory import MemoryBroker, MemoryOutlet, MemoryStore
@@ -107,6 +107,14 @@ def a_record(
 async def pages(store: MemoryStore, book: int = 0) -> Sequence[Page]:
     """Return all pages of a book."""
     return await store.read_pages(book, range(1, 10_000))
+
+
+def as_version_0_1(page: Page) -> dict[str, Any]:
+    """Return a page as version 0.1 kept it: not compressed, each field named."""
+    entries = [entry._asdict() for entry in page.entries]
+    for entry in entries:
+        entry["events"] = [event._asdict() for event in entry.pop("events")]
+    return to_document(page) | {"entries": entries}
 
 
 async def entries(store: MemoryStore, book: int = 0) -> list[Any]:
