@@ -36,7 +36,7 @@ async def verify_books(
     faults: list[Fault] = []
     count = 0
     for book in range(books):
-        pages = [page async for page in pages_of(store, book)]
+        pages = [page async for page in pages_of(store, book, is_checking=True)]
         count += len(pages)
         faults += verify(book, pages, standing(pages, heads.get(book, ())))
     return count, faults
@@ -47,7 +47,7 @@ async def adoptions_of(store: Store, books: int) -> list[tuple[str, Adoption]]:
     found: list[tuple[str, Adoption]] = []
     for book in range(books):
         before: Adoption | None = None
-        async for page in pages_of(store, book):
+        async for page in pages_of(store, book, is_checking=True):
             adoption = Adoption.of(page)
             if adoption is not None and adoption != before:
                 found.append((page.id, adoption))
@@ -256,7 +256,7 @@ async def erase_words(make: Make, wish: Wish, *, is_stopped: bool) -> tuple[Foun
     is_stopped = is_stopped and plan.is_dealt
     async with held(service.store, number, service.actor, is_stopped=is_stopped):
         found = await erase(service.store, service.make_book(number), plan.decider.shape, wish)
-    pages = [page async for page in pages_of(service.store, number)]
+    pages = [page async for page in pages_of(service.store, number, is_checking=True)]
     heads = read_heads(service.settings.heads).get(number, ())
     return found, list(verify(number, pages, standing(pages, heads)))
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import cramjam
 from bson import decode, encode
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReplaceOne, UpdateOne, WriteConcern
@@ -26,7 +27,13 @@ from pymongo.read_concern import ReadConcern
 
 from shared.clock import Reading, from_micros, real_now, to_micros
 from shared.ledger import Page, from_document, is_erasure, page_id, to_document
-from shared.store import Document, NotAnErasureError, PageTakenError, StoreUnavailableError
+from shared.store import (
+    Document,
+    NotAnErasureError,
+    PageTakenError,
+    SpoiltPageError,
+    StoreUnavailableError,
+)
 
 DUPLICATE_KEY = 11000
 THERE_ALREADY = {51002, 51003}
@@ -332,10 +339,14 @@ def _packed(page: Page) -> Document:
 
 def unpacked(document: Document) -> Page:
     """Return the page that a document of the database holds; an old one may hold its entries as they are."""
-    entries = document["entries"]
-    if isinstance(entries, bytes):
-        document = {**document, **decode(bytes(cramjam.zstd.decompress(entries)))}
-    return from_document(document)
+    try:
+        entries = document["entries"]
+        if isinstance(entries, bytes):
+            document = {**document, **decode(bytes(cramjam.zstd.decompress(entries)))}
+        return from_document(document)
+    except (LookupError, TypeError, ValueError, BSONError, cramjam.DecompressionError) as error:
+        nothing = {"at": 0, "prev_hash": b"", "hash": b""}
+        raise SpoiltPageError(from_document(nothing | document | {"entries": (), "actor": ""})) from error
 
 
 def _fault_of(page: Page, fault: Mapping[str, Any] | None) -> Exception | None:

@@ -20,6 +20,17 @@ class NotAnErasureError(Exception):
     """A page may lose salts and private values, and nothing else of it may ever change."""
 
 
+class SpoiltPageError(Exception):
+    """A page is there and cannot be read: somebody changed the database, or its disk failed."""
+
+    def __init__(self, header: Page) -> None:
+        """Keep what is left of the page: *header* has no entries and no actor, and so fits no hash."""
+        super().__init__(
+            f"page {header.id} cannot be read: run verify / 第 {header.id} 页无法读取，请运行 verify"
+        )
+        self.header = header
+
+
 class Store(Protocol):
     """Pages, states and marks of one service."""
 
@@ -27,7 +38,7 @@ class Store(Protocol):
         """Insert a page durably; raise PageTakenError if its number is taken by another page."""
 
     async def read_pages(self, book: int, numbers: Sequence[int]) -> list[Page]:
-        """Return the pages of these numbers that exist, in order."""
+        """Return the pages of these numbers that exist, in order; raise SpoiltPageError if one is spoilt."""
 
     async def erase_page(self, page: Page) -> None:
         """Write a page over itself without what was erased; raise NotAnErasureError for any other change."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+import cramjam
 import pytest
 from bson import encode
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -14,10 +15,13 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from shared import ids
 from shared import mongo as mongo_module
+from shared.book import PROBE
 from shared.clock import Reading, from_micros, to_micros
-from shared.ledger import GENESIS, Entry, Event, Page, digest, seal, to_document
+from shared.commands import verify_books
+from shared.ledger import GENESIS, Entry, Event, Fault, Page, digest, seal, to_document
 from shared.mongo import ClockDocument, MongoStore, connect, disconnect, insert_new
-from shared.store import PageTakenError, StoreUnavailableError
+from shared.reading import pages_of
+from shared.store import PageTakenError, SpoiltPageError, StoreUnavailableError
 from shared.testing.memory import MemoryStore
 from tests.support.eventually import eventually
 from tests.support.kit import NOON, as_version_0_1
@@ -75,6 +79,35 @@ async def test_a_page_of_version_0_1_comes_back_too(mongo: MongoStore) -> None:
     await mongo.insert_page(a_page(2))
 
     assert await mongo.read_pages(0, [1, 2]) == [a_page(1), a_page(2)]
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"$set": {"entries": b"no binary of ours"}},
+        {"$set": {"entries": bytes(cramjam.zstd.compress(b"no rows"))}},
+        {"$set": {"entries": bytes(cramjam.zstd.compress(encode({"entries": [["too short"]]})))}},
+        {"$set": {"entries": 7}},
+        {"$unset": {"entries": 1}},
+    ],
+)
+async def test_a_spoilt_page_is_read_as_nothing_else_and_verify_names_it_alone(
+    mongo: MongoStore, spoilt: Any, *, is_empty: bool
+) -> None:
+    pages = [a_page(1)]
+    for number in range(2, PROBE + 3):
+        entries = () if is_empty else a_page(number).entries
+        pages.append(seal(0, number, entries, "one", 0, pages[-1].hash))
+    for page in pages:
+        await mongo.insert_page(page)
+    await mongo.pages.update_one({"_id": "0/2"}, spoilt)
+
+    with pytest.raises(SpoiltPageError, match="0/2"):
+        await mongo.read_pages(0, [1, 2])
+    with pytest.raises(SpoiltPageError):
+        [page async for page in pages_of(mongo, 0)]
+    assert await verify_books(mongo, 1, {}) == (PROBE + 2, [Fault("0/2", "was changed")])
 
 
 async def test_a_page_of_many_alike_takes_a_tenth_of_its_room(mongo: MongoStore) -> None:
