@@ -166,7 +166,7 @@ FURTHER: Mapping[str, Callable[[Drained], Figures]] = {
     "steady-200": lambda one: {"p99_late_ms_steady_200": one.late(0.99) / MILLISECOND},
     "killed": lambda one: {
         "longest_pause_s_killed": one.longest_pause.total_seconds(),
-        "said_again_killed": one.doubled,
+        "said_again_killed": one.said_again,
     },
 }
 """What else a profile tells."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -18,7 +18,17 @@ EARLY = timedelta(milliseconds=1)
 """Clocks of one machine agree; who arrives earlier than this before the instant was fired early."""
 AFTERMATH = timedelta(seconds=1)
 """So long it is watched, once all have come, whether one comes twice."""
-COLUMNS = "drained/s", "earliest ms", "latest ms", "lost", "doubled", "rows=facts", "CPU µs/duty", "verdict"
+COLUMNS = (
+    "drained/s",
+    "earliest ms",
+    "latest ms",
+    "lost",
+    "doubled",
+    "said again",
+    "rows=facts",
+    "CPU µs/duty",
+    "verdict",
+)
 
 HOLE = timedelta(seconds=1)
 """So long a hole in a partition is looked at again before it is taken for one."""
@@ -42,7 +52,9 @@ class Drained:
     lost: int
     """Duties without a row, without a fact, or without both."""
     doubled: int
-    """Facts seen beyond the first of each duty."""
+    """Facts seen beyond the first of each duty that say something else."""
+    said_again: int
+    """Facts seen beyond the first of each duty, byte for byte the same: subscribers tell by their id."""
     is_same: bool
     """Whether the duties with a row are those with a fact, and none has two."""
     arrived: tuple[tuple[float, float], ...]
@@ -96,6 +108,7 @@ def reckon(
     *,
     instant: float,
     expected: int,
+    said_again: int = 0,
     cpu: timedelta | None = None,
     due: Moment | None = None,
     since: Moment | None = None,
@@ -103,6 +116,7 @@ def reckon(
     """Return what *arrivals* on the topic and *rows* in the database come to.
 
     Args:
+        said_again: how many came again as they were, beside *arrivals*.
         due: the moment of each duty, before which it is early; *instant* if left out.
         since: the moment from which each counts as late, if that is not when it is due.
     """
@@ -120,6 +134,7 @@ def reckon(
         rows=len(rows),
         lost=expected - len(stored & firsts.keys()),
         doubled=total - len(firsts),
+        said_again=said_again,
         is_same=stored == firsts.keys() and len(stored) == len(rows),
         arrived=tuple(sorted((at - instant, at - since(duty)) for duty, at in firsts.items())),
         earliest=timedelta(seconds=min((at - due(duty) for duty, at in firsts.items()), default=0.0)),
@@ -192,12 +207,29 @@ async def watch(
     try:
         consumer.assign([TopicPartition(topic, n) for n in range(partitions)])
         before = asyncio.create_task(_cpu_at(instant, counted))
-        batches, last_cpu = await _read(consumer, instant, expected, counted, named, on_seen, patience)
-        used = _used(await before, last_cpu)
+        read = await _read(consumer, instant, expected, counted, named, on_seen, patience)
+        used = _used(await before, read.cpu)
     finally:
         await consumer.stop()
-    arrivals = [(duty, at) for at, batch in batches for duty in batch]
-    return reckon(arrivals, await rows(), instant=instant, expected=expected, cpu=used, due=due, since=since)
+    arrivals = [(duty, at) for at, batch in read.batches for duty in batch]
+    return reckon(
+        arrivals,
+        await rows(),
+        instant=instant,
+        expected=expected,
+        said_again=read.again,
+        cpu=used,
+        due=due,
+        since=since,
+    )
+
+
+class _Read(NamedTuple):
+    """What came, by batches with their time, how much of it again, and the CPU once the last had come."""
+
+    batches: Sequence[tuple[float, Sequence[str]]]
+    again: int
+    cpu: Mapping[int, float]
 
 
 async def _read(
@@ -208,10 +240,10 @@ async def _read(
     named: Named,
     on_seen: Callable[[int], None],
     patience: timedelta,
-) -> tuple[list[tuple[float, list[str]]], Mapping[int, float]]:
-    """Return what came, by batches with their time, and the CPU used when the last new one had come."""
+) -> _Read:
     batches: list[tuple[float, list[str]]] = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
+    again = 0
     used: Mapping[int, float] = {}
     gapless = Gapless(consumer)
     until = instant + patience.total_seconds()
@@ -219,19 +251,31 @@ async def _read(
         found = await consumer.getmany(timeout_ms=10)
         at = time.time()
         read = [record for place, part in found.items() for record in gapless.take(place, part)]
-        batch = [duty for record in read if (duty := named(record)) is not None]
+        facts = [(duty, record.value) for record in read if (duty := named(record)) is not None]
+        known = len(seen)
+        batch = first_said(facts, seen)
+        again += len(facts) - len(batch)
         if not batch:
             continue
         batches.append((at, batch))
-        known = len(seen)
-        seen.update(batch)
         on_seen(len(seen))
         if len(seen) >= expected > known:
             used = cpu(pids)
             until = at + AFTERMATH.total_seconds()
         elif len(seen) < expected:
             until = max(instant, now) + patience.total_seconds()
-    return batches, used or cpu(pids)
+    return _Read(batches, again, used or cpu(pids))
+
+
+def first_said(facts: Iterable[tuple[str, bytes]], seen: dict[str, int]) -> list[str]:
+    """Return the duties of *facts* without those of which *seen* has the very same bytes; note them there."""
+    fresh = []
+    for duty, value in facts:
+        said = hash(value)
+        if seen.setdefault(duty, 0) != said:
+            seen[duty] = seen[duty] or said
+            fresh.append(duty)
+    return fresh
 
 
 async def _cpu_at(instant: float, pids: Sequence[int]) -> Mapping[int, float]:
@@ -291,6 +335,7 @@ def _cells(rounds: Sequence[Drained]) -> list[str]:
         f"{median(d.latest / millisecond for d in rounds):,.0f}",
         f"{max(d.lost for d in rounds):,}",
         f"{max(d.doubled for d in rounds):,}",
+        f"{max(d.said_again for d in rounds):,}",
         "yes" if all(d.is_same for d in rounds) else "no",
         f"{median(spent):,.0f}" if spent else "not read",
         "correct" if all(d.is_correct for d in rounds) else "not correct",

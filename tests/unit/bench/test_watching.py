@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.bench import watching
-from tests.bench.watching import Drained, Gapless, cpu, reckon, table
+from tests.bench.watching import Drained, Gapless, cpu, first_said, reckon, table
 
 INSTANT = 1_000.0
 DUTIES = ("a", "b", "c", "d")
@@ -72,6 +72,15 @@ def test_a_fact_that_comes_twice_is_doubled_and_counts_from_its_first_arrival() 
     assert not drained.is_correct
 
 
+def test_a_fact_that_is_said_again_as_it_was_is_not_doubled() -> None:
+    seen: dict[str, int] = {}
+
+    assert first_said([("a", b"one"), ("b", b"one"), ("a", b"one")], seen) == ["a", "b"]
+    assert first_said([("b", b"one"), ("a", b"two"), ("c", b"one"), ("a", b"one")], seen) == ["a", "c"]
+    again = reckon([(d, INSTANT + 1) for d in DUTIES], DUTIES, instant=INSTANT, expected=4, said_again=3)
+    assert (again.said_again, again.doubled, again.is_correct) == (3, 0, True)
+
+
 def test_each_duty_may_have_a_moment_of_its_own_and_one_from_which_it_is_late() -> None:
     due = {duty: INSTANT + n for n, duty in enumerate(DUTIES)}
     arrivals = [(duty, moment + 0.5) for duty, moment in due.items()]
@@ -116,7 +125,20 @@ def test_the_table_tells_medians_but_the_worst_of_all_rounds_as_to_faults() -> N
     head, line = table({"floor": [*good, bad]})
 
     assert head.split()[:2] == ["drained/s", "earliest"]
-    assert line.split() == ["floor", "2", "1,000.0", "2,000", "1", "0", "no", "not", "read", "not", "correct"]
+    assert line.split() == [
+        "floor",
+        "2",
+        "1,000.0",
+        "2,000",
+        "1",
+        "0",
+        "0",
+        "no",
+        "not",
+        "read",
+        "not",
+        "correct",
+    ]
 
 
 @dataclass
