@@ -37,6 +37,8 @@ FORESEEN_AT_ONCE = 20
 WINDOW = timedelta(minutes=10)
 WINDOW_LIMIT = 100_000
 """Moments of one book that are in memory besides those of states not written yet."""
+SURPLUS = 16
+"""A book lets go of states once it has this part of its room too many: to find them it looks at all."""
 FAR = to_micros(datetime(9999, 1, 1, tzinfo=UTC))
 
 
@@ -331,15 +333,19 @@ class Book(Generic[S]):
         """Insert the next page; when in doubt, the page itself tells what happened."""
         page = seal(self.number, self.head + 1, entries, self._actor, max(to_micros(now), self.at), self.hash)
         try:
-            async for attempt in stamina.retry_context(
-                on=StoreUnavailableError, attempts=None, timeout=60.0, wait_initial=0.05, wait_max=2.0
-            ):
-                with attempt:
-                    await self._insert(page)
+            # Each look at a clock and each retry's own objects count, with hundreds of pages a second.
+            try:
+                await self._insert(page)
+            except StoreUnavailableError:
+                await self._insert_patiently(page)
         except StoreUnavailableError:
             self._doubt = self._doubt or self.undecided_since() or now
             raise
         return page
+
+    @stamina.retry(on=StoreUnavailableError, attempts=None, timeout=60.0, wait_initial=0.05, wait_max=2.0)
+    async def _insert_patiently(self, page: Page) -> None:
+        await self._insert(page)
 
     async def _insert(self, page: Page) -> None:
         try:
@@ -430,7 +436,7 @@ class Book(Generic[S]):
         While streams are due, of those none is that still waits for its moment's say: it was brought for it.
         """
         surplus = len(self._records) - max(self._remembered, len(self._unwritten) + len(self._awaited))
-        if surplus <= 0:
+        if surplus <= self._remembered // SURPLUS:
             return
         now = to_micros(self._clock.now())
         kept_until = now if self._is_any_due(now) else 0

@@ -468,7 +468,10 @@ def subscribe(
             return
         batch = [Inbound(r.topic, r.partition, r.offset, r.key, r.value or b"", _token(r)) for r in records]
         try:
-            offsets = await patient(batch)
+            try:
+                offsets = await apply(batch)
+            except StoreUnavailableError:
+                offsets = await patient(batch)
         except Exception as error:  # noqa: BLE001 an unapplied batch may not be passed over: the process stops
             is_stopped = True
             stop(error)

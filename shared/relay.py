@@ -23,10 +23,12 @@ AGAIN_AFTER = 0.5
 """Seconds."""
 PRESSED_FOR = 60.0
 """Seconds for which people are told of nothing so that facts come first, at most."""
+TOLD_EVERY = 0.1
+"""Seconds: notices of facts that follow each other closely are written together."""
 TOLD_AT_ONCE = 500
 """Entries of which people are told together, unless one book's pages hold more."""
-MARKED_EVERY = 1.0
-"""Seconds between two writings of a mark: what was said since then is said again after a crash."""
+MARKED_EVERY, MARKED_AFTER = 1.0, 4_000
+"""Seconds, and records, after which marks are written: what was said since is said again after a crash."""
 
 
 Work = Sequence[tuple[Book[Any], Sequence[Page]]]
@@ -110,6 +112,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._marked: dict[int, tuple[int, int, str]] = {}
         self._marked_at = 0.0
+        self._unmarked = 0
         self._said_at = 0.0
         self._fresh_at: float | None = None
         self.through: datetime | None = None
@@ -160,6 +163,7 @@ class Relay:
             try:
                 if not await self.tell_pages():
                     await self._untold.wait()
+                    await asyncio.sleep(TOLD_EVERY)
             except StoreUnavailableError:
                 await asyncio.sleep(AGAIN_AFTER)
 
@@ -222,17 +226,17 @@ class Relay:
                 work.append((book, await self._unsaid(book)))
         if not work:
             return False
-        await self._outlet.send(
-            [
-                Outbound(topic, partition_of(key, self._partitions), key, value, reason)
-                for _, pages in work
-                for page in pages
-                for entry in page.entries
-                for topic, type_, key, newest, reason in entry.events
-                if topic is not None
-                for value in self._versions(type_, newest)
-            ]
-        )
+        records = [
+            Outbound(topic, partition_of(key, self._partitions), key, value, reason)
+            for _, pages in work
+            for page in pages
+            for entry in page.entries
+            for topic, type_, key, newest, reason in entry.events
+            if topic is not None
+            for value in self._versions(type_, newest)
+        ]
+        await self._outlet.send(records)
+        self._unmarked += len(records)
         for book, pages in work:
             book.said = pages[-1].number
             metrics.SAID_PAGES.labels(self._source.rpartition("/")[2]).inc(len(pages))
@@ -263,10 +267,11 @@ class Relay:
         return await self._store.read_pages(book.number, range(first, last + 1))
 
     async def mark(self, *, force: bool = False) -> None:
-        """Mark how far the books were said and told, if it is time or by *force*."""
-        if not force and monotonic() - self._marked_at < MARKED_EVERY:
+        """Mark how far the books were said and told, if it is time, if that was much, or by *force*."""
+        is_due = self._unmarked >= MARKED_AFTER or monotonic() - self._marked_at >= MARKED_EVERY
+        if not (force or is_due):
             return
-        self._marked_at = monotonic()
+        self._marked_at, self._unmarked = monotonic(), 0
         done = {book.number: (book.said, book.told, book.incarnation) for book in self._books()}
         moved = {number: marks for number, marks in done.items() if self._marked.get(number) != marks}
         await self._store.set_marks(

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from itertools import chain, islice
 from typing import Any
@@ -20,8 +20,9 @@ NAP = 0.02
 """Seconds: the longest sleep, so that a jump of the clock is seen; a nearer moment is met at its instant."""
 GATHERED = 0.005
 """Seconds: the shortest sleep, so that moments which follow each other closely share a page."""
-AT_ONCE = 8
-"""Books whose due streams are decided side by side: those of the first are out before the last are read."""
+AT_ONCE, FEW = 8, 100
+"""Books whose due streams are decided side by side if they are more than a few: those of the first are
+out before the last are read."""
 AHEAD = timedelta(minutes=1)
 """So long before their moment states are brought into memory: 200,000 take half of it."""
 PREPARED_EVERY = 1.0
@@ -83,9 +84,14 @@ class Timer:
         return bool(held) and min(held.values()) <= monotonic()
 
     async def _try_turn(self, book: Book[Any]) -> None:
-        """Wake what is due in one book; if it cannot be written, it rests."""
+        """Wake what is due in one book; if it cannot be written, it rests.
+
+        A few streams wait for no place: with those of the other books they share a command to the database.
+        """
+        left = FEW - len(self.held.get(book.number, ()))
+        is_few = left >= 0 and not _is_longer(_passed(book.wakes, to_micros(self._clock.now())), left)
         try:
-            async with self._places:
+            async with nullcontext() if is_few else self._places:
                 await self.turn(book)
         except (BookLostError, StoreUnavailableError) as error:
             log.warning("timer_waits", book=book.number, reason=told(error))
@@ -169,7 +175,7 @@ class Timer:
         now = to_micros(self._clock.now())
         passed = chain.from_iterable(_passed(book.wakes, now) for book in self._books())
         left = most - self._at_hand
-        return left < 0 or next(islice(passed, left, None), None) is not None
+        return left < 0 or _is_longer(passed, left)
 
     def _left(self) -> float | None:
         """Return how long it is to the earliest moment at which a stream is to be woken, if there is one."""
@@ -181,6 +187,10 @@ class Timer:
     def _pause(self) -> float:
         left = self._left()
         return NAP if left is None else min(NAP, max(GATHERED, left))
+
+
+def _is_longer(moments: Iterator[int], most: int) -> bool:
+    return next(islice(moments, most, None), None) is not None
 
 
 def _passed(heap: Sequence[tuple[int, str]], now: int) -> Iterator[int]:

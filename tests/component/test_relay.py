@@ -212,6 +212,30 @@ async def test_said_waits_neither_for_the_next_mark_nor_for_its_period_after_a_p
         await end(running)
 
 
+async def test_marks_come_before_their_time_once_much_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a kill in a burst lets all of the last second be said again."""
+    monkeypatch.setattr(relay_module, "MARKED_EVERY", 3_600.0)
+    monkeypatch.setattr(relay_module, "MARKED_AFTER", 3)
+    store, broker = MemoryStore(), MemoryBroker(1)
+    book = await a_book(store)
+    relay = a_relay(book, store, broker)
+    await relay.drain()
+    before = (await store.marks(book.number))["said"]
+    running = [asyncio.ensure_future(job) for job in (relay.run(), relay.run_said())]
+    marked = []
+    try:
+        for n in range(6):
+            await book.handle([a_request(cause=f"ask-{n}")])
+            relay.nudge()
+            await eventually(lambda: book.said == book.head)
+            await asyncio.sleep(0.02)
+            marked.append((await store.marks(book.number))["said"] - before)
+    finally:
+        await end(running)
+
+    assert marked == [0, 0, 3, 3, 3, 6]
+
+
 async def test_a_broker_that_came_back_empty_is_marked_once_all_is_said_again() -> None:
     """Else whoever goes on says all of it a third time."""
     store, broker = MemoryStore(), MemoryBroker(1)
@@ -265,6 +289,27 @@ async def test_facts_do_not_wait_for_people_to_be_told_and_no_page_is_passed_ove
 
     assert teller.told == list(range(1, book.head + 1))
     assert not relay.is_telling
+
+
+async def test_people_are_told_together_of_facts_that_follow_each_other_closely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, broker, teller = MemoryStore(), MemoryBroker(1), Teller()
+    book = await a_book(store)
+    relay = a_relay(book, store, broker, tell=teller.tell)
+    await relay.drain()
+    told = len(teller.calls)
+    running = [asyncio.ensure_future(job) for job in (relay.run(), relay.run_telling())]
+    try:
+        for n in range(3):
+            await book.handle([a_request(cause=f"ask-{n}")])
+            relay.nudge()
+            await eventually(lambda: book.said == book.head)
+        await eventually(lambda: book.told == book.head)
+    finally:
+        await end(running)
+
+    assert (len(teller.calls) - told, len(teller.told)) == (1, len(set(teller.told)))
 
 
 async def test_nobody_is_told_before_the_facts_are_out_or_twice_by_a_relay_that_goes_on() -> None:

@@ -260,6 +260,29 @@ async def test_who_has_more_due_than_fit_a_page_goes_on_at_once(
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_few_wait_for_no_place_and_many_do(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who share a moment leave together, and at a deadline the first books before the last."""
+    monkeypatch.setattr(timer_module, "FEW", 3)
+    tower.timer._places = asyncio.Semaphore(0)
+    for book, due, held in ((1, 3, 1), (2, 2, 1)):
+        tower.timer.held[book] = {f"b:held-{n}": 0.0 for n in range(held)}
+        moments = {f"{book}-{n}": 1 for n in range(due)} | {f"{book}-later": 10**12}
+        await tower.books[book - 1].handle(
+            [Request(f"b:{name}", Hear("ask", 0, rings_in), name) for name, rings_in in moments.items()]
+        )
+    tower.clock.moment += timedelta(seconds=1)
+
+    running = asyncio.ensure_future(tower.timer.run())
+    try:
+        await eventually(lambda: tower.bell.asked)
+        assert sorted(tower.bell.asked) == ["b:2-0", "b:2-1", "b:held-0"]
+        tower.timer._places.release()
+        await eventually(lambda: len(tower.bell.asked) > 3)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_fault_in_one_turn_ends_the_timer_and_is_not_lost(tower: Tower) -> None:
     async def fail(_: Book[Any], __: Sequence[str]) -> Iterable[str]:
         raise LookupError
