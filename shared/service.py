@@ -472,7 +472,7 @@ class Service(Generic[S]):
         return self.timer is not None and self.timer.is_more_due_than(PRESSED)
 
     async def _tidy_often(self) -> None:
-        """Let go of what is garbage: of what is new often, of what is old when nobody waits.
+        """Let go of what is garbage when nobody waits: of what is new often, of what is old rarely.
 
         While as much is let go of as is made, the collector never thinks it time: after a minute
         it had a million objects to look through at once, for a second and a half.
@@ -480,8 +480,10 @@ class Service(Generic[S]):
         tidied_at = monotonic()
         while True:
             await asyncio.sleep(SWEPT_EVERY)
+            if self.is_pressed():
+                continue
             gc.collect(0)
-            if monotonic() - tidied_at >= TIDIED_EVERY and not self.is_pressed():
+            if monotonic() - tidied_at >= TIDIED_EVERY:
                 gc.collect()
                 tidied_at = monotonic()
 

@@ -27,8 +27,9 @@ from contracts.reminders import ReminderFired
 from contracts.topics import PARTITIONS
 from services.reminders.app import build
 from services.reminders.entrypoints import timer as timer_module
-from services.reminders.entrypoints.timer import Gate, brief
+from services.reminders.entrypoints.timer import Gate, Wait, brief
 from shared.clock import SystemClock
+from shared.consumer import Heard
 from shared.ids import partition_of
 from shared.state import Inbound
 from tests.support.reminders import (
@@ -174,6 +175,22 @@ def test_a_reminder_planned_before_the_duty_was_heard_of_is_measured_from_then(
 
     assert fired.planned_at < opened_at
     assert (REGISTRY.get_sample_value(name, labels) or 0.0) - before == pytest.approx(2.0)
+
+
+def test_the_longest_silence_of_an_owner_shows_whoever_else_waits_for_it() -> None:
+    heard = Heard()
+    service: Any = SimpleNamespace(clock=SystemClock(), heard=heard)
+    gate = Gate(service, CALENDAR, timedelta(minutes=10))
+    minutes = [30, 20, 5]
+    waits = [Wait([f"watch:{n}"], REPORTING, DUE - timedelta(minutes=n)) for n in minutes]
+
+    assert gate._may_speak([*waits, Wait(["watch:open"], REPORTING, None)], 0, DUE, DUE) == [
+        *3 * [False],
+        True,
+    ]
+    assert silence() == 30 * 60
+    assert gate._may_speak(waits[2:], 0, DUE, DUE) == [False]
+    assert silence() == 0
 
 
 class TestAReportThatNobodyFiles:

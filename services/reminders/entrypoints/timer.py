@@ -59,6 +59,22 @@ def ahead(stream: str, watch: Watch, *, tree: Tree, workdays: Calendar) -> Ahead
     return None if foreseen is None else Ahead(wake_of(stream), foreseen.facts, foreseen.holds)
 
 
+class Wait(NamedTuple):
+    """Streams that wait alike: for this owner and the directory, until both have said all up to the gate."""
+
+    streams: Sequence[str]
+    owner: str
+    gate: datetime | None
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether they still have something to say now.
+
+        Another replica may have spoken meanwhile, or somebody taken note: the next moment is expected as any
+        other.
+        """
+        return self.gate is None or self.gate <= now
+
+
 class Gate:
     """No verdict ahead of its owner, no rung on an unread tree."""
 
@@ -78,9 +94,13 @@ class Gate:
         alike: dict[Hashable, list[str]] = {}
         for stream in streams:
             alike.setdefault(waits_like(watches[stream]), []).append(stream)
-        examples = {kind: watches[mine[0]] for kind, mine in alike.items()}
-        speaking = {kind for kind, one in examples.items() if self._may_speak(one, book.number, tree, now)}
-        free = [stream for kind, mine in alike.items() if kind in speaking for stream in mine]
+        waits = [
+            Wait(mine, example.owner, gate_at(example, now, self._calendar))
+            for mine in alike.values()
+            for example in (watches[mine[0]],)
+        ]
+        speaking = self._may_speak(waits, book.number, tree, now)
+        free = [stream for wait, may in zip(waits, speaking, strict=True) if may for stream in wait.streams]
         requests = [wake_of(stream) for stream in free]
         failed: list[str] = []
         if requests:
@@ -92,29 +112,30 @@ class Gate:
                     failed.append(stream)
             spoken = zip((watches[stream] for stream in free), outcomes, strict=True)
             self._measure(((watch, one) for watch, said in spoken for one in said.briefs), book.number)
-        waiting = [kind for kind in examples.keys() - speaking if self._is_due(examples[kind], now)]
-        return [*failed, *(stream for kind in waiting for stream in alike[kind])]
+        waiting = [wait for wait, may in zip(waits, speaking, strict=True) if not may and wait.is_due(now)]
+        return [*failed, *(stream for wait in waiting for stream in wait.streams)]
 
-    def _is_due(self, watch: Watch, now: datetime) -> bool:
-        """Tell whether a watch that waited still has something to say now.
-
-        Another replica may have spoken for it meanwhile, or somebody taken note: its next moment is expected
-        as any other.
-        """
-        gate = gate_at(watch, now, self._calendar)
-        return gate is None or gate <= now
-
-    def _may_speak(self, watch: Watch, book: int, tree: datetime | None, now: datetime) -> bool:
+    def _may_speak(
+        self, waits: Sequence[Wait], book: int, tree: datetime | None, now: datetime
+    ) -> list[bool]:
+        """Tell for each whether all was heard that has to be, and show how long their owners are silent."""
         if tree is None:
-            return False
-        gate = gate_at(watch, now, self._calendar)
-        if gate is None:
-            return True
-        owner = self._service.heard.through("duties", book, watch.owner)
-        is_heard = owner is not None and owner > gate
-        silence = timedelta() if is_heard or now - gate <= self._patience else now - gate
-        self._note_silence(watch.owner, book, silence)
-        return is_heard and tree > gate
+            return [False] * len(waits)
+        silences = {wait.owner: timedelta() for wait in waits if wait.gate is not None}
+        through = {owner: self._service.heard.through("duties", book, owner) for owner in silences}
+        speaking = []
+        for _, owner, gate in waits:
+            if gate is None:
+                speaking.append(True)
+                continue
+            said = through[owner]
+            is_heard = said is not None and said > gate
+            if not is_heard and now - gate > self._patience:
+                silences[owner] = max(silences[owner], now - gate)
+            speaking.append(is_heard and tree > gate)
+        for owner, silence in silences.items():
+            self._note_silence(owner, book, silence)
+        return speaking
 
     def _note_silence(self, owner: str, book: int, silence: timedelta) -> None:
         """Show the longest silence of an owner over all books."""
@@ -125,22 +146,18 @@ class Gate:
     def _measure(self, spoken: Iterable[tuple[Watch, Spoken | None]], book: int) -> None:
         """Observe how late the decisions were, in real seconds; at a deadline thousands share a moment."""
         decided_at = real_now()
-        moments: Counter[tuple[str, datetime, str | None]] = Counter()
-        raised: Counter[tuple[int, str]] = Counter()
-        for watch, one in spoken:
-            if one is None:
-                continue
+        alike = Counter(
+            (one, watch.allowed_at(one.planned_at), None)
+            if one.type == ReminderFired.type
+            else (one, one.planned_at, watch.owner)
+            for watch, one in spoken
+            if one is not None
+        )
+        for (one, planned_at, owner), count in alike.items():
             if one.place is not None:
-                raised[one.place] += 1
-            if one.type == ReminderFired.type:
-                moments[one.type, watch.allowed_at(one.planned_at), None] += 1
-            else:
-                moments[one.type, one.planned_at, watch.owner] += 1
-        for place, count in raised.items():
-            RAISED.labels(*place).inc(count)
-        for (kind, planned_at, owner), count in moments.items():
+                RAISED.labels(*one.place).inc(count)
             lateness = max(0.0, (decided_at - self._allowed_at(planned_at, book, owner)).total_seconds())
-            observe = WAKEUP_LATENESS.labels(kind).observe
+            observe = WAKEUP_LATENESS.labels(one.type).observe
             for _ in range(count):
                 observe(lateness)
 
