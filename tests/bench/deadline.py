@@ -48,6 +48,8 @@ class Profile:
     """Whether reminders is killed once a third is out, and started again at once."""
     said_every: timedelta = timedelta(seconds=1)
     """How often the others say that all is out."""
+    processes: int = 1
+    """How many processes of reminders share the books."""
 
     def moments(self, start: datetime) -> list[datetime]:
         """Return when each duty is due."""
@@ -61,7 +63,7 @@ class Played:
 
     drained: Drained
     rss_mib: float
-    """Of reminders with all that it watches, before the first is due."""
+    """Of reminders with all that it watches, before the first is due; of all its processes."""
 
 
 class Saying:
@@ -90,20 +92,25 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The servers of one run, and one service alone on them."""
+    """The servers of one run, and one service alone on them, in one process or more."""
 
     servers: Sequence[Server]
     alone: Alone
-    service: Server
+    services: Sequence[Server]
+
+    @property
+    def service(self) -> Server:
+        """Return the only process of the service, or its first."""
+        return self.services[0]
 
     @property
     def pids(self) -> list[int]:
         """Return all processes whose CPU counts."""
-        return [child.pid for child in (*self.servers, self.service) if child.pid is not None]
+        return [child.pid for child in (*self.servers, *self.services) if child.pid is not None]
 
 
 @asynccontextmanager
-async def stage(name: str = "reminders") -> AsyncIterator[Stage]:
+async def stage(name: str = "reminders", processes: int = 1) -> AsyncIterator[Stage]:
     """Start servers on a folder of their own; end them, and the service of this name, afterwards."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -112,25 +119,26 @@ async def stage(name: str = "reminders") -> AsyncIterator[Stage]:
             await server.start()
         address, uri = servers[0].address, mongo_uri(servers[1])
         alone = Alone(uri, address, await make_topics(address, topics(), PARTITIONS), folder, name)
-        service = alone.service()
+        services = [alone.service() for _ in range(processes)]
         try:
-            yield Stage(servers, alone, service)
+            yield Stage(servers, alone, services)
         finally:
-            for child in (service, *reversed(servers)):
+            for child in (*services, *reversed(servers)):
                 await child.stop()
 
 
 async def play(profile: Profile) -> Played:
     """Let a profile's duties fall due and return what became of them."""
-    async with stage() as on:
+    async with stage(processes=profile.processes) as on:
         all_ = profile.count + profile.watched
         preparing = timedelta(seconds=all_ / LAID_PER_SECOND + all_ / READ_PER_SECOND)
         start = real_now() + LEAD + preparing
         moments = profile.moments(start)
         await on.alone.lay(moments)
         await on.alone.say_tree()
-        await on.service.start()
-        while not await is_ready(on.service):  # noqa: ASYNC110 a process sets no event
+        for service in on.services:
+            await service.start()
+        while not all([await is_ready(service) for service in on.services]):  # noqa: ASYNC110 a process sets no event
             await asyncio.sleep(0.1)
         outlet, saying = KafkaOutlet(on.alone.kafka), Saying(on.alone, profile.said_every)
         await outlet.start()
@@ -139,7 +147,7 @@ async def play(profile: Profile) -> Played:
             await asyncio.sleep(SETTLING.total_seconds())
             if real_now() >= start:
                 raise TooLateError(profile.name)
-            rss = resident_mib(on.service)
+            rss = sum(map(resident_mib, on.services))
             drained = await _watched(on, profile, start, moments, saying)
         finally:
             speaking.cancel()
