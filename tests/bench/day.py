@@ -70,7 +70,7 @@ def run(names: Sequence[str], *, rounds: int, is_kafka: bool, is_rust: bool, pic
         raise typer.BadParameter(f"not installed / 缺少: {', '.join(lacks)}")
     if is_kafka:
         machine.fetch_kafka()
-        os.environ["CALF_TANSU_BIN"] = broker.__file__
+        os.environ |= {"CALF_TANSU_BIN": broker.__file__, broker.JVM_OPTIONS: broker.SERVING}
     if is_rust:
         os.environ["SECANTUSD_BIN"] = str(machine.fetch_secantusd())
     chosen = [profile for profile in PROFILES if profile.name in names]
