@@ -27,11 +27,11 @@ SOON = timedelta(milliseconds=50)
 MINUTE = 60
 BESIDE_PEERS = "10k"
 CORES = 2
-"""Of the machine that is promised on: each has a process of reminders where all is due at once."""
+"""Of the machine that is promised on: each has a process of reminders beside the floor and the peers."""
 PROFILES = (
     Profile(BESIDE_PEERS, 10_000, processes=CORES),
-    Profile("200k", 200_000, processes=CORES),
-    Profile("country", 665_276, processes=CORES),
+    Profile("200k", 200_000),
+    Profile("country", 665_276),
     Profile("steady-1000", 1_000 * MINUTE, per_second=1_000, said_every=SOON),
     Profile("steady-200", 200 * MINUTE, per_second=200, said_every=SOON),
     Profile("watched-50k", 10_000, watched=40_000),
