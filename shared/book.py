@@ -333,7 +333,7 @@ class Book(Generic[S]):
         """Insert the next page; when in doubt, the page itself tells what happened."""
         page = seal(self.number, self.head + 1, entries, self._actor, max(to_micros(now), self.at), self.hash)
         try:
-            # Each look at a clock and each retry's own objects count, with hundreds of pages a second.
+            # A retry's objects refer to themselves: with hundreds of pages a second they pile up.
             try:
                 await self._insert(page)
             except StoreUnavailableError:
